@@ -1,0 +1,518 @@
+"""
+The HTTP client: one method for each endpoint of Bigin's API v2 that the package uses.
+
+See https://www.bigin.com/developer/docs/apis/v2/
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import ssl
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from airflow_provider_bigin.api.clock import Clock
+from airflow_provider_bigin.api.errors import (
+    TOKEN_CODES,
+    BiginConnectionError,
+    BiginCreditLimitError,
+    BiginError,
+    BiginInvalidMailError,
+    BiginInvalidRequestError,
+    BiginOutcomeUnknownError,
+    BiginServerError,
+    error_from_answer,
+    seconds_or_none,
+)
+from airflow_provider_bigin.api.mail import Mail, parse_module, parse_record_id
+
+if TYPE_CHECKING:
+    import requests
+
+    from airflow_provider_bigin.api.access_token import TokenSource
+
+DEFAULT_TIMEOUT = 30.0
+MAX_FILE_SIZE = 20 * 1024 * 1024
+#: All attachments of one mail; Zoho publishes it for the CRM.
+MAX_ATTACHMENTS_SIZE = 10 * 1024 * 1024
+PAGE_SIZE = 200
+#: How often a call that may be repeated is made, and the seconds before the second one.
+READ_ATTEMPTS = 3
+READ_PAUSE = 1.0
+
+
+@dataclass(frozen=True)
+class SentMail:
+    """
+    What Bigin says of a mail that it took.
+
+    ``blocked`` are the recipients that it left out, each with the reason.
+    """
+
+    message_id: str
+    blocked: tuple[tuple[str, str], ...] = ()
+
+
+class BiginClient:
+    """
+    Talks to Bigin in the name of one connection. Safe to use from several threads.
+
+    :param tokens: where the access token comes from.
+    :param session: the HTTP session; :func:`new_session` makes one.
+    :param api_domain: host of the API, unless the access token came with one.
+    :param pinned: keep to ``api_domain`` whatever host the access token came with.
+    :param timeout: seconds to wait for a connection, and again for an answer.
+    :param clock: tells the time and waits.
+    """
+
+    def __init__(
+        self,
+        tokens: TokenSource,
+        *,
+        session: requests.Session,
+        api_domain: str,
+        pinned: bool = False,
+        timeout: float = DEFAULT_TIMEOUT,
+        clock: Clock = time,
+    ) -> None:
+        self.timeout = timeout
+        self.clock = clock
+        self._tokens = tokens
+        self._session = session
+        self._api_domain = api_domain
+        self._pinned = pinned
+        self._server_ahead: float | None = None
+
+    def close(self) -> None:
+        """Close the pooled connections."""
+        self._session.close()
+
+    # ---- mail --------------------------------------------------------------------------------------------------------------
+
+    def send_mail(self, module: str, record_id: str, mail: Mail) -> SentMail:
+        """
+        Send a mail from a record. One request: it is never repeated here once Bigin may have taken it.
+
+        See https://www.bigin.com/developer/docs/apis/v2/send-mail.html
+
+        :param module: ``Contacts``, ``Accounts`` (Companies) or ``Pipelines`` (Deals).
+        :param record_id: id of the record that the mail is filed under.
+        :param mail: the mail.
+        :raises BiginOutcomeUnknownError: if nothing tells whether the mail was sent.
+        :raises BiginInvalidMailError: if Bigin refuses the mail.
+        :raises BiginError: for anything else, see :mod:`airflow_provider_bigin.api.errors`; the mail was surely not sent.
+        """
+        path = f"{parse_module(module)}/{parse_record_id(record_id)}/actions/send_mail"
+        request = f"POST /bigin/v2/{path}"
+        try:
+            answer = self._call("POST", path, json={"data": [mail.as_json()]})
+        except BiginInvalidRequestError as error:
+            raise _as_invalid_mail(error) from error
+        except (BiginServerError, BiginConnectionError) as error:
+            if was_never_sent(error.__cause__):
+                raise  # as it is: the mail did not leave
+            raise _outcome_unknown(error, request) from error
+        return _sent_mail(answer, mail, request)
+
+    def get_from_addresses(self) -> list[dict[str, Any]]:
+        """
+        List the addresses that mails may come from.
+
+        See https://www.bigin.com/developer/docs/apis/v2/get-from-addresses.html. Each has ``email`` and may have ``user_name``,
+        ``type``, ``id`` and ``default``.
+        """
+        answer = self.read("settings/emails/actions/from_addresses")
+        # The CRM's documentation says "from_addresses", clients of live Bigin read "from_address".
+        return _items(answer, "from_address", "from_addresses")
+
+    def upload_files(self, paths: Iterable[str | os.PathLike[str]]) -> list[str]:
+        """
+        Upload files to attach to mails. Sizes are checked before anything is read.
+
+        See https://www.bigin.com/developer/docs/apis/v2/upload-files.html
+
+        :param paths: local files, at most 20 MB each.
+        :return: their ids, in the same order.
+        :raises BiginInvalidMailError: if a file is missing, empty or too large.
+        """
+        files = [Path(path) for path in paths]
+        sizes = {str(file): _file_size(file) for file in files}
+        check_file_sizes(sizes)
+        return [self._upload_file(file) for file in files]
+
+    def get_emails(self, module: str, record_id: str, *, type: str | None = None) -> Iterator[dict[str, Any]]:
+        """
+        Iterate over the e-mails of a record, page by page.
+
+        See https://www.bigin.com/developer/docs/apis/v2/get-related-records.html and, for the entries,
+        https://www.zoho.com/crm/developer/docs/api/v8/get-email-rel-list.html
+
+        :param module: as in :meth:`send_mail`.
+        :param record_id: as in :meth:`send_mail`.
+        :param type: a view such as ``sent_from_crm``; not every edition takes it.
+        """
+        path = f"{parse_module(module)}/{parse_record_id(record_id)}/Emails"
+        index = None
+        while True:
+            params = {name: value for name, value in (("type", type), ("index", index)) if value}
+            answer = self.read(path, params=params)
+            yield from _items(answer, "Emails", "email_related_list", "data")
+            info = _mapping(_mapping(answer).get("info"))
+            next_index = info.get("next_index")
+            if info.get("more_records") is not True or not next_index or next_index == index:
+                return
+            index = str(next_index)
+
+    def get_email(self, module: str, record_id: str, message_id: str) -> dict[str, Any] | None:
+        """
+        Read one e-mail of a record with its content; None if there is no such mail.
+
+        See https://www.zoho.com/crm/developer/docs/api/v8/get-email-rel-list.html
+        """
+        path = f"{parse_module(module)}/{parse_record_id(record_id)}/Emails/{quote(message_id, safe='')}"
+        return next(iter(_items(self.read(path), "Emails", "email_related_list", "data")), None)
+
+    # ---- records -----------------------------------------------------------------------------------------------------------
+
+    def get_record(
+        self, module: str, record_id: str, *, fields: Iterable[str] | None = None
+    ) -> dict[str, Any] | None:
+        """
+        Read a record; None if there is none.
+
+        See https://www.bigin.com/developer/docs/apis/v2/get-records.html
+
+        :param module: API name of any module.
+        :param record_id: id of the record.
+        :param fields: API names of the fields to read; all if not given.
+        """
+        params = {"fields": ",".join(fields)} if fields else {}
+        path = f"{_module_path(module)}/{parse_record_id(record_id)}"
+        return next(iter(_items(self.read(path, params=params), "data")), None)
+
+    def get_records(self, module: str, *, fields: Iterable[str], **params: Any) -> Iterator[dict[str, Any]]:
+        """
+        Iterate over all records of a module.
+
+        See https://www.bigin.com/developer/docs/apis/v2/get-records.html
+
+        :param module: API name of any module.
+        :param fields: API names of the fields to read, at most 50; Bigin requires them.
+        :param params: further parameters of the endpoint, such as ``sort_by``.
+        """
+        return self._pages(_module_path(module), {"fields": ",".join(fields), **params})
+
+    def search_records(
+        self,
+        module: str,
+        *,
+        criteria: str | None = None,
+        email: str | None = None,
+        phone: str | None = None,
+        word: str | None = None,
+        **params: Any,
+    ) -> Iterator[dict[str, Any]]:
+        """
+        Iterate over the records that a search finds. Bigin's search index lags some seconds behind changes.
+
+        See https://www.bigin.com/developer/docs/apis/v2/search-records.html
+
+        :param module: API name of any module.
+        :param criteria: such as ``(City:equals:Chennai)``.
+        :param email: an address to look for in all e-mail fields.
+        :param phone: a number to look for in all phone fields.
+        :param word: a word to look for everywhere.
+        :param params: further parameters of the endpoint, such as ``fields``.
+        :raises BiginInvalidRequestError: unless exactly one thing is searched for.
+        """
+        searches = {"criteria": criteria, "email": email, "phone": phone, "word": word}
+        given = {name: value for name, value in searches.items() if value}
+        if len(given) != 1:
+            raise BiginInvalidRequestError(
+                f"search for exactly one of criteria, email, phone and word, not {sorted(given) or 'none'}"
+            )
+        return self._pages(f"{_module_path(module)}/search", {**given, **params})
+
+    def get_current_user(self) -> dict[str, Any]:
+        """
+        Read the user in whose name the token acts: the cheapest call that proves a connection.
+
+        See https://www.bigin.com/developer/docs/apis/v2/get-users.html
+        """
+        return next(iter(_items(self.read("users", params={"type": "CurrentUser"}), "users")), {})
+
+    # ---- any endpoint ------------------------------------------------------------------------------------------------------
+
+    def run(
+        self, method: str, path: str, *, params: Mapping[str, Any] | None = None, json: Any = None
+    ) -> Any:
+        """
+        Call any endpoint under ``/bigin/v2``, once.
+
+        :param method: HTTP method.
+        :param path: path below ``/bigin/v2/``, such as ``Contacts/5000000000000000101``.
+        :param params: query parameters.
+        :param json: body, as an object that JSON can express.
+        :return: the decoded answer; None for an empty one.
+        :raises BiginError: see :mod:`airflow_provider_bigin.api.errors`.
+        """
+        return self._call(method.upper(), _checked_path(path), params=params, json=json)
+
+    def read(self, path: str, *, params: Mapping[str, Any] | None = None) -> Any:
+        """Read from an endpoint under ``/bigin/v2``; a failure that may pass is tried again."""
+        return self._repeated(lambda: self._call("GET", path, params=params))
+
+    def server_time(self) -> float | None:
+        """
+        Return Bigin's idea of the time in epoch seconds, or None if it cannot be had.
+
+        It comes from the ``Date`` header of the last answer. Before the first one, a request without a token asks for it; the mail
+        that follows uses the same connection.
+        """
+        if self._server_ahead is None:
+            from requests.exceptions import RequestException
+
+            try:
+                response = self._session.head(
+                    self._origin(None), auth=_no_auth, timeout=self.timeout, allow_redirects=False
+                )
+            except RequestException:
+                return None
+            self._note_server_time(response)
+        return None if self._server_ahead is None else self.clock.time() + self._server_ahead
+
+    def _call(
+        self, method: str, path: str, *, params: Mapping[str, Any] | None = None, json: Any = None, files: Any = None
+    ) -> Any:
+        """Make one request; a refused access token is renewed and the request, which did not run, repeated once."""
+        token = self._tokens.get()
+        request = f"{method} /bigin/v2/{path}"
+        response = self._request(method, path, token, params=params, json=json, files=files)
+        error, body = _read_answer(request, response)
+        if error and error.status == 401 and error.code in TOKEN_CODES:
+            token = self._tokens.renew(token)
+            response = self._request(method, path, token, params=params, json=json, files=files)
+            error, body = _read_answer(request, response)
+        if error:
+            raise error
+        return body
+
+    def _request(self, method: str, path: str, token: Any, **content: Any) -> requests.Response:
+        from requests.exceptions import RequestException
+
+        try:
+            response = self._session.request(
+                method,
+                f"{self._origin(token.api_domain)}/bigin/v2/{path}",
+                # As `auth`, so that no ~/.netrc entry replaces it, and gone if `requests` ever followed a redirect.
+                auth=lambda prepared: _authorised(prepared, token.value),
+                timeout=self.timeout,
+                allow_redirects=False,
+                **content,
+            )
+        except RequestException as error:
+            raise BiginConnectionError(
+                f"no answer ({_reason(error)})",
+                request=f"{method} /bigin/v2/{path}",
+                hint=f"Check that this machine reaches {self._origin(token.api_domain)}; the timeout is {self.timeout:g} s",
+            ) from error
+        self._note_server_time(response)
+        return response
+
+    def _origin(self, token_api_domain: str | None) -> str:
+        return self._api_domain if self._pinned or not token_api_domain else token_api_domain
+
+    def _note_server_time(self, response: requests.Response) -> None:
+        try:
+            date = parsedate_to_datetime(response.headers["Date"])
+            self._server_ahead = date.timestamp() - self.clock.time()
+        except (KeyError, TypeError, ValueError):
+            return  # no date, or none that can be read
+
+    def _repeated(self, call: Any) -> Any:
+        from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+        retrying = Retrying(
+            retry=retry_if_exception(_may_be_read_again),
+            stop=stop_after_attempt(READ_ATTEMPTS),
+            wait=wait_random_exponential(multiplier=READ_PAUSE),
+            sleep=self.clock.sleep,
+            reraise=True,
+        )
+        return retrying(call)
+
+    def _pages(self, path: str, params: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """Follow ``page``, and ``page_token`` beyond the 2,000 records that pages reach."""
+        position: dict[str, Any] = {"page": 1}
+        while True:
+            answer = self.read(path, params={"per_page": PAGE_SIZE, **params, **position})
+            yield from _items(answer, "data")
+            info = _mapping(_mapping(answer).get("info"))
+            if info.get("more_records") is not True:
+                return
+            token = info.get("next_page_token")
+            position = {"page_token": token} if token else {"page": position.get("page", 1) + 1}
+
+    def _upload_file(self, file: Path) -> str:
+        def upload() -> Any:
+            with ExitStack() as stack:
+                content: IO[bytes] = stack.enter_context(file.open("rb"))
+                return self._call("POST", "files", files={"file": (file.name, content)})
+
+        answer = self._repeated(upload)
+        details = _mapping(next(iter(_items(answer, "data")), {}).get("details"))
+        file_id = details.get("id")
+        if not isinstance(file_id, str) or not file_id:
+            raise BiginServerError(f"no file id came for {file.name!r}", request="POST /bigin/v2/files")
+        return file_id
+
+
+def new_session() -> requests.Session:
+    """Make the session that a client keeps: pooled connections, verified TLS, no retries of its own."""
+    import requests
+
+    from airflow_provider_bigin import __version__
+
+    session = requests.Session()
+    session.headers["User-Agent"] = f"airflow-provider-bigin/{__version__}"
+    return session
+
+
+def was_never_sent(error: BaseException | None) -> bool:
+    """Tell whether a request failed before its first byte could leave: no name, no connection, no trust in the certificate."""
+    from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+
+    return isinstance(_innermost(error), (ConnectTimeoutError, NewConnectionError, ssl.SSLCertVerificationError))
+
+
+def check_file_sizes(sizes: Mapping[str, int]) -> None:
+    """
+    Refuse files that Bigin would not attach.
+
+    :param sizes: bytes by file name.
+    :raises BiginInvalidMailError: naming the file, its size and the limit.
+    """
+    for name, size in sizes.items():
+        if size == 0:
+            raise BiginInvalidMailError(f"files: {name!r} is empty, and Bigin takes no empty files")
+        if size > MAX_FILE_SIZE:
+            raise BiginInvalidMailError(f"files: {name!r} has {size:,} bytes, but Bigin allows {MAX_FILE_SIZE:,}")
+    total = sum(sizes.values())
+    if total > MAX_ATTACHMENTS_SIZE:
+        raise BiginInvalidMailError(f"files: {total:,} bytes together, but Bigin allows {MAX_ATTACHMENTS_SIZE:,} for one mail")
+
+
+def _file_size(file: Path) -> int:
+    if not file.is_file():
+        raise BiginInvalidMailError(f"files: {str(file)!r} is no file on this machine")
+    return file.stat().st_size
+
+
+def _read_answer(request: str, response: requests.Response) -> tuple[BiginError | None, Any]:
+    try:
+        body = response.json() if response.content else None
+    except ValueError:
+        body = None
+        if response.ok and not response.is_redirect:
+            return BiginServerError("the answer is no JSON", status=response.status_code, request=request), None
+    error = error_from_answer(
+        request,
+        response.status_code,
+        body,
+        retry_after=seconds_or_none(response.headers.get("Retry-After")),
+        no_credits_left=response.headers.get("X-API-CREDITS-REMAINING") == "0",
+    )
+    return error, body
+
+
+def _sent_mail(answer: Any, mail: Mail, request: str) -> SentMail:
+    details = _mapping(next(iter(_items(answer, "data")), {}).get("details"))
+    message_id = details.get("message_id")
+    if not isinstance(message_id, str) or not message_id:
+        error = BiginServerError("the answer names no message_id", request=request)
+        raise _outcome_unknown(error, request) from error
+    blocked = tuple(
+        (str(item.get("email")), str(item.get("reason") or "no reason given"))
+        for item in details.get("blocked_email_addresses") or ()
+        if isinstance(item, Mapping)
+    )
+    recipients = {address.email.casefold() for address in (*mail.to, *mail.cc, *mail.bcc)}
+    if blocked and recipients <= {email.casefold() for email, _ in blocked}:
+        raise BiginInvalidMailError(
+            f"Bigin blocks every recipient, so nobody got the mail: {'; '.join(f'{email} ({why})' for email, why in blocked)}",
+            details=details,
+            request=request,
+        )
+    return SentMail(message_id, blocked)
+
+
+def _outcome_unknown(error: BiginError, request: str) -> BiginOutcomeUnknownError:
+    return BiginOutcomeUnknownError(
+        f"the mail may or may not have been sent: {error.message}", status=error.status, code=error.code, request=request
+    )
+
+
+def _as_invalid_mail(error: BiginInvalidRequestError) -> BiginInvalidMailError:
+    return BiginInvalidMailError(
+        error.message, status=error.status, code=error.code, details=error.details, request=error.request, hint=error.hint
+    )
+
+
+def _may_be_read_again(error: BaseException) -> bool:
+    return isinstance(error, BiginError) and error.retryable and not isinstance(error, BiginCreditLimitError)
+
+
+def _items(answer: Any, *keys: str) -> list[dict[str, Any]]:
+    """Return the list under the first of the keys that is there; Zoho's products name the same list differently."""
+    found = next((answer[key] for key in keys if key in answer), None) if isinstance(answer, Mapping) else None
+    return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _module_path(module: str) -> str:
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", module):
+        raise BiginInvalidRequestError(f"module: {module!r} is no API name of a module, such as Contacts")
+    return module
+
+
+def _checked_path(path: str) -> str:
+    path = path.strip("/")
+    parts = path.split("/")
+    if not re.fullmatch(r"[A-Za-z0-9_/.~%-]+", path) or "." in parts or ".." in parts or "" in parts or "%" in path:
+        raise BiginInvalidRequestError(f"path: {path!r} is no path below /bigin/v2/, such as Contacts/5000000000000000101")
+    return path
+
+
+def _authorised(prepared: requests.PreparedRequest, token: str) -> requests.PreparedRequest:
+    prepared.headers["Authorization"] = f"Zoho-oauthtoken {token}"
+    return prepared
+
+
+def _no_auth(prepared: requests.PreparedRequest) -> requests.PreparedRequest:
+    return prepared
+
+
+def _reason(error: BaseException) -> str:
+    """Name the innermost cause; the texts around it repeat the whole URL."""
+    cause = _innermost(error)
+    return f"{type(cause).__name__}: {cause.strerror}" if isinstance(cause, OSError) and cause.strerror else type(cause).__name__
+
+
+def _innermost(error: BaseException | None) -> BaseException | None:
+    """Unwrap what requests and urllib3 wrap: MaxRetryError.reason, ProxyError.original_error, and first arguments."""
+    while error is not None:
+        wrapped = getattr(error, "reason", None) or getattr(error, "original_error", None) or next(iter(error.args), None)
+        if not isinstance(wrapped, BaseException):
+            return error
+        error = wrapped
+    return None

@@ -1,0 +1,267 @@
+"""
+What can go wrong with Bigin, and what it means for a mail.
+
+Two questions are answered for every error, because they decide what may happen next: **was the mail sent** (``sent``) and **may a
+later try cure it** (``retryable``). Each class can be named in an ``except`` or, by its dotted path, in an Airflow retry rule.
+
+See https://www.bigin.com/developer/docs/apis/v2/status-codes.html; codes that page does not list are those of the same platform's
+CRM API, https://www.zoho.com/crm/developer/docs/api/v8/send-mail.html.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+Sent = Literal["no", "yes", "unknown"]
+
+
+class BiginError(Exception):
+    """
+    Anything that Bigin refuses or that keeps us from an answer.
+
+    :param message: what failed, in one sentence; Bigin's own words where it gave any.
+    :param status: HTTP status of the answer, if there was one.
+    :param code: Bigin's error code, such as ``INVALID_DATA``.
+    :param details: Bigin's ``details`` object; it often names the offending field.
+    :param request: method and path of the request, without query, headers or body.
+    :param retry_after: seconds that the server asked us to wait.
+    :param hint: what the reader can do about it.
+    """
+
+    sent: ClassVar[Sent] = "no"
+    retryable: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        code: str | None = None,
+        details: Mapping[str, Any] | None = None,
+        request: str | None = None,
+        retry_after: float | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        self.code = code
+        self.details = dict(details or {})
+        self.request = request
+        self.retry_after = retry_after
+        self.hint = hint
+
+    def __str__(self) -> str:
+        answer = " ".join(
+            part for part in (self.code, f"(HTTP {self.status})" if self.status is not None else None) if part
+        )
+        text = ": ".join(part for part in (self.request, answer, self.message) if part)
+        where = self.details.get("json_path") or self.details.get("api_name")
+        if where:
+            text += f" [{where}]"
+        return f"{text}. {self.hint}" if self.hint else text
+
+
+class BiginConfigurationError(BiginError, ValueError):
+    """The connection or an argument cannot be used; no request was made."""
+
+
+class BiginConnectionError(BiginError):
+    """The server could not be reached, or the connection broke before an answer came."""
+
+    retryable = True
+
+
+class BiginServerError(BiginError):
+    """Bigin, or something in front of it, failed or answered what is not Bigin's."""
+
+    retryable = True
+
+
+class BiginRateLimitError(BiginError):
+    """Too many calls at once (HTTP 429); seconds later there is room again."""
+
+    retryable = True
+
+
+class BiginCreditLimitError(BiginRateLimitError):
+    """The organisation's API credits of the last 24 hours are used up; this lasts for hours."""
+
+
+class BiginTokenLimitError(BiginRateLimitError):
+    """Zoho's accounts server hands out no more access tokens for now; this lasts for ten to thirty minutes."""
+
+
+class BiginDailyLimitError(BiginError):
+    """The account may send no more mails today."""
+
+    retryable = True
+
+
+class BiginRecordLockedError(BiginError):
+    """The record is locked by an approval or a running process."""
+
+    retryable = True
+
+
+class BiginAuthenticationError(BiginError):
+    """The credentials are wrong, revoked or of another data centre."""
+
+
+class BiginScopeError(BiginError):
+    """The token was not granted the scope that this call needs."""
+
+
+class BiginPermissionError(BiginError):
+    """The Bigin user may not do this, or the person opted out of mail."""
+
+
+class BiginNotFoundError(BiginError):
+    """There is no such record, module or address in Bigin."""
+
+
+class BiginInvalidRequestError(BiginError, ValueError):
+    """Bigin refuses what was asked for; asking again changes nothing."""
+
+
+class BiginInvalidMailError(BiginInvalidRequestError):
+    """The mail itself is wrong: an address, a field, its size. Nothing was sent."""
+
+
+class BiginOutcomeUnknownError(BiginError):
+    """
+    The mail may or may not have been sent, and nothing tells which.
+
+    The cause (a lost answer, a server error) is the ``__cause__``. Sending again may mail the person twice.
+    """
+
+    sent = "unknown"
+
+
+_BY_CODE: dict[str, type[BiginError]] = {
+    "INVALID_TOKEN": BiginAuthenticationError,
+    "AUTHENTICATION_FAILURE": BiginAuthenticationError,
+    "INVALID_OAUTHTOKEN": BiginAuthenticationError,
+    "OAUTH_SCOPE_MISMATCH": BiginScopeError,
+    "AUTHORIZATION_FAILED": BiginPermissionError,
+    "NO_PERMISSION": BiginPermissionError,
+    "TOO_MANY_REQUESTS": BiginRateLimitError,
+    "LIMIT_EXCEEDED": BiginDailyLimitError,
+    "RECORD_LOCKED": BiginRecordLockedError,
+    "INVALID_MODULE": BiginNotFoundError,
+    "INVALID_URL_PATTERN": BiginNotFoundError,
+    "INTERNAL_ERROR": BiginServerError,
+    "INTERNAL_SERVER_ERROR": BiginServerError,
+    # Mail search is down or the mailbox is being synchronised: it passes.
+    "CANNOT_PROCESS": BiginServerError,
+    # Bigin's conversation with the user's own SMTP server broke; how far it had come is not told.
+    "CUSTOM_ERROR": BiginServerError,
+}
+_BY_STATUS: dict[int, type[BiginError]] = {
+    401: BiginAuthenticationError,
+    403: BiginPermissionError,
+    404: BiginNotFoundError,
+    429: BiginRateLimitError,
+}
+#: Codes of a 401 that a fresh access token cures. The documentation names the third, real traffic shows the first two.
+TOKEN_CODES = frozenset({"INVALID_TOKEN", "AUTHENTICATION_FAILURE", "INVALID_OAUTHTOKEN"})
+
+_HINTS: dict[type[BiginError], str] = {
+    BiginScopeError: "Authorise the connection again with the missing scope: a token's scopes cannot be changed later",
+    BiginCreditLimitError: "Bigin counts API credits over 24 hours; try again in some hours or raise the plan",
+    BiginDailyLimitError: "The account's mails for today are used up; the count starts anew at midnight of the organisation's"
+    " time zone",
+}
+
+
+def error_from_answer(
+    request: str, status: int, body: Any, *, retry_after: float | None = None, no_credits_left: bool = False
+) -> BiginError | None:
+    """
+    Tell what an answer complains about.
+
+    :param request: method and path, for the error's text.
+    :param status: HTTP status.
+    :param body: the decoded JSON body, or None if the body was empty or no JSON.
+    :param retry_after: seconds from a ``Retry-After`` header.
+    :param no_credits_left: whether the answer's headers say that no API credits remain.
+    :return: the error, or None if the answer is a success.
+    """
+    item = _error_item(body)
+    if item is None and 200 <= status < 300:
+        return None
+    item = item or {}
+    code = _text_or_none(item.get("code"))
+    details = item.get("details") if isinstance(item.get("details"), Mapping) else {}
+    message = _text_or_none(item.get("message")) or "the answer is not one of Bigin's"
+    error_class = _error_class(status, code, message, details, no_credits_left=no_credits_left)
+    return error_class(
+        message,
+        status=status,
+        code=code,
+        details=details,
+        request=request,
+        retry_after=_longest(retry_after, seconds_or_none(details.get("retry_after"))),
+        hint=_HINTS.get(error_class),
+    )
+
+
+def seconds_or_none(value: Any) -> float | None:
+    """Read a number of seconds; anything else, such as the date form of ``Retry-After``, is None."""
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return seconds if 0 <= seconds < float("inf") else None
+
+
+def _error_item(body: Any) -> Mapping[str, Any] | None:
+    """
+    Find the error in either envelope: flat, or wrapped in ``data`` (where it also hides in a 2xx).
+
+    Only one object is ever asked for at a time, so the first error is the error.
+    """
+    if not isinstance(body, Mapping):
+        return None
+    wrapped = body.get("data")
+    items = [*wrapped] if isinstance(wrapped, list) else []
+    for item in [body, *items]:
+        if isinstance(item, Mapping) and item.get("status") == "error":
+            return item
+    return None
+
+
+def _error_class(
+    status: int, code: str | None, message: str, details: Mapping[str, Any], *, no_credits_left: bool
+) -> type[BiginError]:
+    if code is None:
+        return _BY_STATUS.get(status, BiginServerError)
+    error_class = _BY_CODE.get(code)
+    if error_class is BiginRateLimitError:
+        return _rate_limit_class(message, no_credits_left=no_credits_left)
+    if error_class is not None:
+        return error_class
+    if code == "INVALID_DATA" and "resource_path_index" in details:
+        return BiginNotFoundError  # the complaint is about a part of the URL: the record's id
+    if status >= 500:
+        return BiginServerError
+    return _BY_STATUS.get(status, BiginInvalidRequestError)
+
+
+def _rate_limit_class(message: str, *, no_credits_left: bool) -> type[BiginRateLimitError]:
+    """Three limits share one code and only the unstable wording tells them apart."""
+    words = message.lower()
+    if "concurrency" in words:
+        return BiginRateLimitError
+    if no_credits_left or "credit" in words or "24 hour" in words:
+        return BiginCreditLimitError
+    return BiginRateLimitError
+
+
+def _text_or_none(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _longest(*seconds: float | None) -> float | None:
+    return max((value for value in seconds if value is not None), default=None)

@@ -1,0 +1,339 @@
+"""
+A mail as Bigin's *Send mail* takes it: addresses, limits, times and the JSON body.
+
+Everything here is pure: a :class:`Mail` that exists is one that may be sent.
+
+See https://www.bigin.com/developer/docs/apis/v2/send-mail.html
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+
+from airflow_provider_bigin.api.errors import BiginInvalidMailError
+
+# Zoho publishes these for the CRM (https://github.com/zoho/crm-oas, v8.0 send_mail); Bigin runs on the same platform.
+MAX_RECIPIENTS = 50
+MAX_SUBJECT_LENGTH = 1000
+MAX_CONTENT_LENGTH = 100_000
+MAX_ADDRESS_LENGTH = 255
+MAX_ATTACHMENTS = 10
+MAX_ATTACHMENT_ID_LENGTH = 255
+MAIL_FORMATS = ("html", "text")
+
+#: The modules that can send mail, by the name in the API and by the name on Bigin's pages.
+MODULES = {
+    "contacts": "Contacts",
+    "accounts": "Accounts",
+    "companies": "Accounts",
+    "pipelines": "Pipelines",
+    "deals": "Pipelines",
+}
+
+
+@dataclass(frozen=True)
+class Address:
+    """One mailbox; ``name`` is what mail clients show."""
+
+    email: str
+    name: str = ""
+
+    def as_json(self) -> dict[str, str]:
+        """Return the object that the API takes."""
+        return {"user_name": self.name, "email": self.email} if self.name else {"email": self.email}
+
+
+@dataclass(frozen=True)
+class Mail:
+    """
+    A mail that is ready to be sent. Build it with :meth:`compose`, which takes what people write.
+
+    ``sender`` is the API's ``from``; the other fields have the API's names.
+    """
+
+    sender: Address
+    to: tuple[Address, ...]
+    cc: tuple[Address, ...] = ()
+    bcc: tuple[Address, ...] = ()
+    reply_to: Address | None = None
+    subject: str = ""
+    content: str = ""
+    mail_format: str = "html"
+    org_email: bool = False
+    scheduled_time: str | None = None
+    attachments: tuple[str, ...] = ()
+
+    @classmethod
+    def compose(
+        cls,
+        *,
+        from_email: Any,
+        to: Any,
+        cc: Any = None,
+        bcc: Any = None,
+        reply_to: Any = None,
+        subject: Any = None,
+        content: Any = None,
+        mail_format: str = "html",
+        org_email: bool = False,
+        scheduled_time: datetime | str | None = None,
+        attachments: Iterable[Any] | str | None = None,
+    ) -> Mail:
+        """
+        Check and convert what people write.
+
+        :param from_email: sender, one address; see :func:`parse_addresses` for the forms an address may have.
+        :param to: recipients, one or more addresses.
+        :param cc: recipients of a copy.
+        :param bcc: recipients of a copy whom the others do not see.
+        :param reply_to: one address that answers go to.
+        :param subject: at most 1,000 characters.
+        :param content: at most 100,000 characters.
+        :param mail_format: ``html`` or ``text``.
+        :param org_email: send from the organisation's address, by Zoho's servers.
+        :param scheduled_time: when to send: an aware datetime or ISO 8601 text with offset; at once if not given.
+        :param attachments: ids of uploaded files.
+        :raises BiginInvalidMailError: naming the field and the offending part.
+        """
+        mail = cls(
+            sender=_one_address(from_email, "from_email"),
+            to=_recipients(to, "to"),
+            cc=_recipients(cc, "cc"),
+            bcc=_recipients(bcc, "bcc"),
+            reply_to=_one_address(reply_to, "reply_to") if reply_to else None,
+            subject=_text(subject, "subject", MAX_SUBJECT_LENGTH),
+            content=_text(content, "content", MAX_CONTENT_LENGTH),
+            mail_format=_mail_format(mail_format),
+            org_email=parse_bool(org_email, "org_email"),
+            scheduled_time=parse_scheduled_time(scheduled_time),
+            attachments=_attachment_ids(attachments),
+        )
+        if not mail.to:
+            raise BiginInvalidMailError("to: a mail needs at least one recipient")
+        return mail
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the API's object for this mail; what is not set is left out."""
+        sent = {
+            "from": self.sender.as_json(),
+            "to": [address.as_json() for address in self.to],
+            "cc": [address.as_json() for address in self.cc],
+            "bcc": [address.as_json() for address in self.bcc],
+            "reply_to": self.reply_to.as_json() if self.reply_to else None,
+            "subject": self.subject,
+            "content": self.content,
+            "mail_format": self.mail_format,
+            "org_email": self.org_email,
+            "scheduled_time": self.scheduled_time,
+            "attachments": [{"id": file_id} for file_id in self.attachments],
+        }
+        return {name: value for name, value in sent.items() if value}
+
+
+#: The arguments of :meth:`Mail.compose`; operators, notifier and hook take the same.
+MAIL_FIELDS = ("from_email", *(field.name for field in fields(Mail) if field.name != "sender"))
+
+
+def parse_addresses(value: Any, field: str) -> tuple[Address, ...]:
+    """
+    Read addresses in any form that people and upstream tasks write them.
+
+    :param value: ``"Name <a@b.c>"``, several of these separated by commas or semicolons (quote a name that contains one), the
+        API's ``{"user_name": ..., "email": ...}``, an :class:`Address`, or a list of any of these. None and ``""`` are no address.
+    :param field: the name of the argument, for the error.
+    :raises BiginInvalidMailError: quoting the part that is no address.
+    """
+    if value is None:
+        return ()
+    if isinstance(value, Address):
+        return (value,)
+    if isinstance(value, str):
+        _refuse_rendered_list(value, field)
+        return tuple(_parse_address(part, field) for part in _split(value) if part.strip())
+    if isinstance(value, Mapping):
+        return (_address_from_mapping(value, field),)
+    if isinstance(value, Iterable) and not isinstance(value, (bytes, bytearray)):
+        return tuple(address for part in value for address in parse_addresses(part, field))
+    raise BiginInvalidMailError(f"{field}: {value!r} is no e-mail address")
+
+
+def parse_scheduled_time(value: datetime | str | None) -> str | None:
+    """
+    Bring a time into the form that Bigin takes: ISO 8601 with offset and without fractions.
+
+    A time that cannot be read is an error and never left out, because a mail without one leaves at once.
+
+    :raises BiginInvalidMailError: if the time is not readable or has no offset.
+    """
+    if value is None or value == "":
+        return None
+    time = value
+    if isinstance(time, str):
+        try:
+            # Python 3.10 does not read the "Z" of RFC 3339.
+            time = datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", time.strip()))
+        except ValueError:
+            raise BiginInvalidMailError(
+                f"scheduled_time: {value!r} is no ISO 8601 time such as 2026-12-24T18:00:00+01:00"
+            ) from None
+    if not isinstance(time, datetime):
+        raise BiginInvalidMailError(f"scheduled_time: {value!r} is neither a datetime nor ISO 8601 text")
+    if time.utcoffset() is None:
+        raise BiginInvalidMailError(
+            f"scheduled_time: {value!r} has no offset from UTC; add one, as in 2026-12-24T18:00:00+01:00"
+        )
+    return time.isoformat(timespec="seconds")
+
+
+def parse_record_id(value: Any) -> str:
+    """
+    Read the id of a record: digits, as text or as the int that native rendering makes of them.
+
+    :raises BiginInvalidMailError: for anything else. A path never gets into a URL, and a float has lost digits already.
+    """
+    text = str(value).strip() if isinstance(value, (str, int)) and not isinstance(value, bool) else ""
+    if not re.fullmatch(r"[0-9]{1,25}", text):
+        raise BiginInvalidMailError(
+            f"record_id: {value!r} is no Bigin record id; it is a number of 18 or 19 digits, given as text,"
+            " such as '5000000000000000101' (the last part of the record's address in Bigin)"
+        )
+    return text
+
+
+def parse_module(value: Any) -> str:
+    """
+    Translate the name of a module, as on Bigin's pages or in its API, to the API's.
+
+    :raises BiginInvalidMailError: if mails cannot be sent from such a module.
+    """
+    try:
+        return MODULES[str(value).strip().lower()]
+    except KeyError:
+        raise BiginInvalidMailError(
+            f"module: {value!r} is none that can send mail; use Contacts, Companies (Accounts) or Deals (Pipelines)"
+        ) from None
+
+
+def parse_bool(value: Any, field: str) -> bool:
+    """Read a truth value; templates make text of it."""
+    if isinstance(value, bool):
+        return value
+    known = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "none": False, "": False}
+    try:
+        return known[str(value).strip().lower()]
+    except KeyError:
+        raise BiginInvalidMailError(f"{field}: {value!r} is neither true nor false") from None
+
+
+def _recipients(value: Any, field: str) -> tuple[Address, ...]:
+    distinct: dict[str, Address] = {}  # a person named twice gets one mail
+    for address in parse_addresses(value, field):
+        distinct.setdefault(address.email.casefold(), address)
+    if len(distinct) > MAX_RECIPIENTS:
+        raise BiginInvalidMailError(f"{field}: {len(distinct)} addresses, but Bigin allows {MAX_RECIPIENTS}")
+    return tuple(distinct.values())
+
+
+def _one_address(value: Any, field: str) -> Address:
+    addresses = parse_addresses(value, field)
+    if len(addresses) != 1:
+        raise BiginInvalidMailError(f"{field}: {value!r} must be one address, not {len(addresses)}")
+    return addresses[0]
+
+
+def _split(text: str) -> list[str]:
+    """Split at the commas and semicolons that are neither in quotes nor in angle brackets."""
+    parts, start, quoted, bracketed, escaped = [], 0, False, False, False
+    for position, character in enumerate(text):
+        if escaped:
+            escaped = False
+        elif quoted and character == "\\":
+            escaped = True
+        elif character == '"':
+            quoted = not quoted
+        elif not quoted and character in "<>":
+            bracketed = character == "<"
+        elif not quoted and not bracketed and character in ",;":
+            parts.append(text[start:position])
+            start = position + 1
+    return [*parts, text[start:]]
+
+
+_NAMED_ADDRESS = re.compile(r'(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>[^"<>]*))\s*<\s*(?P<email>[^<>]*?)\s*>', re.DOTALL)
+# One "@" with something on both sides, nothing that ends a header or a mailbox; the server knows the rest.
+_EMAIL = re.compile(r"[^\s@<>\"(),;:\\\[\]\x00-\x1f\x7f]+@[^\s@<>\"(),;:\\\[\]\x00-\x1f\x7f]+")
+
+
+def _parse_address(part: str, field: str) -> Address:
+    part = part.strip()
+    named = _NAMED_ADDRESS.fullmatch(part)
+    if not named:
+        return _address(part, "", field, part)
+    quoted = named["quoted"]
+    name = re.sub(r"\\(.)", r"\1", quoted, flags=re.DOTALL) if quoted is not None else named["plain"]
+    return _address(named["email"], name, field, part)
+
+
+def _address_from_mapping(value: Mapping[str, Any], field: str) -> Address:
+    if not isinstance(value.get("email"), str):
+        raise BiginInvalidMailError(f'{field}: {dict(value)!r} is not of the form {{"user_name": ..., "email": ...}}')
+    return _address(value["email"], value.get("user_name") or "", field, value["email"])
+
+
+def _address(email: str, name: Any, field: str, written: str) -> Address:
+    email = email.strip()
+    if not _EMAIL.fullmatch(email):
+        raise BiginInvalidMailError(f"{field}: {written!r} is no e-mail address")
+    if not isinstance(name, str):
+        raise BiginInvalidMailError(f"{field}: the name of {email!r} is {name!r}, which is no text")
+    name = name.strip()
+    if re.search(r"[\x00-\x1f\x7f]", name):
+        raise BiginInvalidMailError(f"{field}: the name in {written!r} contains a control character")
+    for what, text in (("address", email), ("name", name)):
+        if len(text) > MAX_ADDRESS_LENGTH:
+            raise BiginInvalidMailError(
+                f"{field}: the {what} {text[:40]!r}... has {len(text)} characters, but Bigin allows {MAX_ADDRESS_LENGTH}"
+            )
+    return Address(email, name)
+
+
+def _refuse_rendered_list(text: str, field: str) -> None:
+    if text.strip().startswith(("[", "{")):
+        raise BiginInvalidMailError(
+            f"{field}: {text!r} is a list that a template turned into text; join it in the template"
+            " (`{{ addresses | join(',') }}`), or set render_template_as_native_obj=True on the DAG"
+        )
+
+
+def _text(value: Any, field: str, limit: int) -> str:
+    text = "" if value is None else str(value)
+    if len(text) > limit:
+        raise BiginInvalidMailError(f"{field}: {len(text):,} characters, but Bigin allows {limit:,}")
+    return text
+
+
+def _mail_format(value: Any) -> str:
+    if value not in MAIL_FORMATS:
+        raise BiginInvalidMailError(f"mail_format: {value!r} must be one of {', '.join(MAIL_FORMATS)}")
+    return str(value)
+
+
+def _attachment_ids(value: Iterable[Any] | str | None) -> tuple[str, ...]:
+    ids = [value] if isinstance(value, str) else list(value or ())
+    checked = tuple(_attachment_id(item) for item in ids if item != "")
+    if len(checked) > MAX_ATTACHMENTS:
+        raise BiginInvalidMailError(f"attachments: {len(checked)} files, but Bigin allows {MAX_ATTACHMENTS}")
+    return checked
+
+
+def _attachment_id(value: Any) -> str:
+    file_id = value.get("id") if isinstance(value, Mapping) else value
+    if not isinstance(file_id, str) or not 0 < len(file_id) <= MAX_ATTACHMENT_ID_LENGTH:
+        raise BiginInvalidMailError(
+            f"attachments: {value!r} is no id of an uploaded file (text of at most {MAX_ATTACHMENT_ID_LENGTH} characters)"
+        )
+    return file_id

@@ -1,0 +1,228 @@
+"""
+Zoho's OAuth 2.0 as far as a self client needs it: exchange a grant code, refresh an access token, revoke.
+
+The accounts server reports most failures with HTTP 200 and an ``error`` key, understands form bodies only, and translates the text
+of its throttle, so answers are told apart by what they contain and not by status or wording.
+
+See https://www.bigin.com/developer/docs/apis/v2/oauth-overview.html
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_bigin.api.data_centers import checked_api_domain
+from airflow_provider_bigin.api.errors import (
+    BiginAuthenticationError,
+    BiginConfigurationError,
+    BiginConnectionError,
+    BiginServerError,
+    BiginTokenLimitError,
+)
+
+if TYPE_CHECKING:
+    import requests
+
+#: What the package's calls need: send, list from-addresses, upload, read and search records and their e-mails, test the connection.
+SCOPES = (
+    "ZohoBigin.send_mail.all.CREATE",
+    "ZohoBigin.settings.emails.READ",
+    "ZohoBigin.Files.CREATE",
+    "ZohoBigin.modules.ALL",
+    "ZohoSearch.securesearch.READ",
+    "ZohoBigin.users.READ",
+)
+
+#: Zoho's access tokens live an hour. Some answers give ``expires_in`` in milliseconds, so more is never believed.
+MAX_TOKEN_LIFETIME = 3600.0
+
+_PERMANENT_ERRORS = {
+    "invalid_code": "The refresh token (or grant code) is unknown, used, expired or revoked, or belongs to another data centre:"
+    " check the connection's region, or authorise again to get a new one",
+    "invalid_client": "The client id is not known in this data centre: check the connection's region and Client ID, and that the"
+    " client is a self client registered at https://api-console.zoho.com",
+    "invalid_client_secret": "The client secret does not belong to the client id; note that a client has a secret of its own in each"
+    " data centre",
+    "invalid_redirect_uri": "The client is not of type self client; register one at https://api-console.zoho.com",
+    "invalid_scope": "The scopes asked for do not exist; copy them from the package's documentation",
+    "missing_org_info": "Choose the Bigin organisation when you generate the grant code",
+}
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What a self client proves itself with, and where."""
+
+    accounts_server: str
+    client_id: str
+    client_secret: str = field(repr=False)
+    refresh_token: str = field(repr=False)
+
+    def digest(self) -> str:
+        """Name these credentials without telling them; connections with the same ones share it."""
+        identity = "\n".join((self.accounts_server, self.client_id, self.refresh_token))
+        return hashlib.sha256(identity.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class AccessToken:
+    """
+    A token and how long it may be used.
+
+    ``api_domain`` is the host that the accounts server named for it, if that host is trusted.
+    """
+
+    value: str = field(repr=False)
+    expires_at: float
+    api_domain: str | None = None
+
+
+@dataclass(frozen=True)
+class Grant:
+    """What a grant code is exchanged for."""
+
+    access_token: AccessToken
+    refresh_token: str = field(repr=False)
+    scopes: tuple[str, ...] = ()
+
+
+def refresh_access_token(
+    session: requests.Session, credentials: Credentials, *, now: float, timeout: float
+) -> AccessToken:
+    """
+    Ask for a new access token.
+
+    :param now: the current time in epoch seconds, from which the token's end is counted.
+    :param timeout: seconds to wait for the server.
+    :raises BiginAuthenticationError: if the credentials are refused for good.
+    :raises BiginTokenLimitError: if the accounts server throttles.
+    :raises BiginServerError: if it answers nothing usable.
+    :raises BiginConnectionError: if it cannot be reached.
+    """
+    form = {
+        "grant_type": "refresh_token",
+        "client_id": credentials.client_id,
+        "client_secret": credentials.client_secret,
+        "refresh_token": credentials.refresh_token,
+    }
+    answer = _post_form(session, f"{credentials.accounts_server}/oauth/v2/token", form, timeout=timeout)
+    return _access_token(answer, now)
+
+
+def exchange_grant_code(
+    session: requests.Session,
+    *,
+    accounts_server: str,
+    client_id: str,
+    client_secret: str,
+    code: str,
+    now: float,
+    timeout: float,
+) -> Grant:
+    """
+    Exchange the one-time code of a self client for a refresh token.
+
+    See https://www.bigin.com/developer/docs/apis/v2/self-client-get-access-token.html. Parameters and errors as in
+    :func:`refresh_access_token`.
+    """
+    form = {
+        "grant_type": "authorization_code",
+        "client_id": client_id,
+        "client_secret": client_secret,
+        "code": code,
+    }
+    answer = _post_form(session, f"{accounts_server}/oauth/v2/token", form, timeout=timeout)
+    refresh_token = answer.get("refresh_token")
+    if not isinstance(refresh_token, str) or not refresh_token:
+        raise BiginAuthenticationError(
+            "the accounts server gave no refresh token",
+            hint="Generate the code as a self client's; other client types give a refresh token only with access_type=offline",
+        )
+    scopes = answer.get("scope")
+    return Grant(_access_token(answer, now), refresh_token, tuple(scopes.split()) if isinstance(scopes, str) else ())
+
+
+def revoke_token(session: requests.Session, *, accounts_server: str, token: str, timeout: float) -> None:
+    """
+    End a refresh token and all access tokens made from it.
+
+    See https://www.bigin.com/developer/docs/apis/v2/revoke-tokens.html. Errors as in :func:`refresh_access_token`.
+    """
+    _post_form(session, f"{accounts_server}/oauth/v2/token/revoke", {"token": token}, timeout=timeout)
+
+
+def _post_form(session: requests.Session, url: str, form: Mapping[str, str], *, timeout: float) -> Mapping[str, Any]:
+    from requests.exceptions import RequestException
+
+    try:
+        # `auth` is set so that no ~/.netrc entry adds an Authorization header.
+        response = session.post(url, data=form, auth=_no_auth, timeout=timeout, allow_redirects=False)
+    except RequestException as error:
+        # The exception's own text may quote the request; its class says enough.
+        raise BiginConnectionError(
+            f"no answer from the accounts server ({type(error).__name__})",
+            request=f"POST {url}",
+            hint="Check the network, the proxy and the connection's region",
+        ) from None
+    try:
+        body = response.json()
+    except ValueError:
+        body = None
+    return _checked_answer(f"POST {url}", response.status_code, body)
+
+
+def _checked_answer(request: str, status: int, body: Any) -> Mapping[str, Any]:
+    if not isinstance(body, Mapping):
+        raise BiginServerError("the accounts server's answer is no JSON object", status=status, request=request)
+    error = body.get("error")
+    if isinstance(error, str) and error in _PERMANENT_ERRORS:
+        raise BiginAuthenticationError(
+            "the accounts server refuses the credentials",
+            status=status,
+            code=error,
+            request=request,
+            hint=_PERMANENT_ERRORS[error],
+        )
+    # The text of a throttle comes in the language of the account, so any other refusal with a description is taken for one.
+    if error == "access_denied" or (error and (body.get("status") == "failure" or "error_description" in body)):
+        raise BiginTokenLimitError(
+            "the accounts server gives out no more access tokens for now",
+            status=status,
+            request=request,
+            hint="Zoho allows ten in ten minutes for each refresh token. Let it rest for half an hour, and let all workers share"
+            " one token (Airflow configuration [bigin] token_cache)",
+        )
+    if error or status >= 400:
+        raise BiginServerError(f"the accounts server failed ({error or 'no reason given'})", status=status, request=request)
+    return body
+
+
+def _access_token(answer: Mapping[str, Any], now: float) -> AccessToken:
+    value = answer.get("access_token")
+    if not isinstance(value, str) or not value:
+        raise BiginServerError("the accounts server's answer has no access token")
+    return AccessToken(value, now + _lifetime(answer), _trusted_api_domain(answer.get("api_domain")))
+
+
+def _lifetime(answer: Mapping[str, Any]) -> float:
+    """Seconds. ``expires_in`` is in milliseconds where ``expires_in_sec`` is there too (Zoho's SDK goes by that)."""
+    seconds = answer.get("expires_in_sec", answer.get("expires_in"))
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds > 0:
+        return MAX_TOKEN_LIFETIME
+    return min(float(seconds), MAX_TOKEN_LIFETIME)
+
+
+def _trusted_api_domain(value: Any) -> str | None:
+    if not isinstance(value, str) or not value:
+        return None
+    try:
+        return checked_api_domain(value)
+    except BiginConfigurationError:
+        return None
+
+
+def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request

@@ -1,0 +1,105 @@
+"""
+Where access tokens are kept for other processes: what a cache is, and the one in files.
+
+A cache stores text that is already encrypted; it may lose it at any time.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from contextlib import AbstractContextManager, suppress
+from pathlib import Path
+from typing import Protocol
+
+#: A refresh takes seconds, but one that is throttled keeps the lock for some minutes.
+LOCK_TIMEOUT = 900.0
+
+
+class TokenCache(Protocol):
+    """Text under a name, for every process that may use it."""
+
+    #: Whether other machines write too: there is no lock across machines.
+    spans_machines: bool
+
+    def read(self, name: str) -> str | None:
+        """Return the text, or None if there is none."""
+
+    def write(self, name: str, text: str) -> None:
+        """Keep the text for all."""
+
+    def lock(self, name: str) -> AbstractContextManager[object]:
+        """Keep the machine's other processes away from the name."""
+
+
+class FileTokenCache:
+    """
+    Keep each text in a file that only its owner can read.
+
+    :param directory: a directory of our own; it is made with mode 0700 when it is first needed.
+    """
+
+    spans_machines = False
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def read(self, name: str) -> str | None:
+        """
+        Return the text, or None if there is none.
+
+        :raises PermissionError: if another user owns the file or may read it.
+        """
+        try:
+            descriptor = os.open(self.directory / name, os.O_RDONLY | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            return None
+        with open(descriptor, encoding="utf-8") as file:
+            _refuse_foreign(descriptor, self.directory / name)
+            return file.read()
+
+    def write(self, name: str, text: str) -> None:
+        """Replace the text in one step, so that a reader sees the old one or the new one."""
+        descriptor, temporary = tempfile.mkstemp(dir=self._made_directory(), prefix=f"{name}.")
+        try:
+            with open(descriptor, "w", encoding="utf-8") as file:
+                file.write(text)
+            os.replace(temporary, self.directory / name)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(temporary)
+            raise
+
+    def lock(self, name: str) -> AbstractContextManager[object]:
+        """Keep the machine's other processes away from the name."""
+        return lock_file(self._made_directory(), name)
+
+    def _made_directory(self) -> Path:
+        return make_private_directory(self.directory)
+
+
+def make_private_directory(directory: Path) -> Path:
+    """
+    Make the directory, closed to other users, if it is not there.
+
+    :raises PermissionError: if it is there and another user owns it or may write to it.
+    """
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    status = directory.stat()
+    if status.st_uid != os.geteuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise PermissionError(f"{directory} belongs to another user or is open to others")
+    return directory
+
+
+def lock_file(directory: Path, name: str) -> AbstractContextManager[object]:
+    """Lock a name among the processes of this machine; a lock dies with the process that holds it."""
+    from filelock import FileLock
+
+    return FileLock(directory / f"{name}.lock", timeout=LOCK_TIMEOUT, mode=0o600)
+
+
+def _refuse_foreign(descriptor: int, path: Path) -> None:
+    status = os.fstat(descriptor)
+    if status.st_uid != os.geteuid() or status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise PermissionError(f"{path} belongs to another user or is open to others")

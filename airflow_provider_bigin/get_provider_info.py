@@ -1,0 +1,108 @@
+"""All that Airflow discovers of the package. Read at every start of Airflow, so it imports nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+DOCUMENTATION = "https://www.bigin.com/developer/docs/apis/v2/"
+
+#: The connection form beyond login and password. Airflow 3.2 and later draw it from here, earlier ones from the hook's widgets.
+CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
+    "region": {
+        "label": "Region",
+        "description": "Where your Bigin account lives; the ending of its address tells: bigin.zoho.eu is eu",
+        "schema": {
+            "type": ["string", "null"],
+            "enum": ["us", "eu", "au", "in", "cn", "jp", "sa", "ca"],
+            "default": "us",
+        },
+    },
+    "refresh_token": {
+        "label": "Refresh token",
+        "description": "Of your Zoho self client; access tokens are made from it",
+        "schema": {"type": ["string", "null"], "format": "password"},
+    },
+    "access_token": {
+        "label": "Access token",
+        "description": "Used as it is, instead of client id, client secret and refresh token; it ends after an hour",
+        "schema": {"type": ["string", "null"], "format": "password"},
+    },
+    "from_email": {
+        "label": "From",
+        "description": "Default sender, such as: Reports <reports@example.com>. Left empty, Bigin's default from-address",
+        "schema": {"type": ["string", "null"]},
+    },
+    "module": {
+        "label": "Default record: module",
+        "description": "Contacts, Companies or Deals; where notifications and failure mails are filed",
+        "schema": {"type": ["string", "null"]},
+    },
+    "record_id": {
+        "label": "Default record: id",
+        "description": "The number at the end of the record's address in Bigin",
+        "schema": {"type": ["string", "null"]},
+    },
+    "timeout": {
+        "label": "Timeout",
+        "description": "Seconds to wait for an answer; 30 if empty",
+        "schema": {"type": ["string", "null"]},
+    },
+    "api_domain": {
+        "label": "API domain",
+        "description": "Only for the local sandbox: http://127.0.0.1:8480",
+        "schema": {"type": ["string", "null"]},
+    },
+    "accounts_server": {
+        "label": "Accounts server",
+        "description": "Only for the local sandbox: http://127.0.0.1:8480",
+        "schema": {"type": ["string", "null"]},
+    },
+}
+
+UI_FIELD_BEHAVIOUR: dict[str, Any] = {
+    "hidden-fields": ["host", "port", "schema"],
+    "relabeling": {"login": "Client ID", "password": "Client secret"},
+    "placeholders": {"login": "1000.XXXXXXXXXXXXXXXXXXXXXXXXXXXXXX"},
+}
+
+
+def get_provider_info() -> dict[str, Any]:
+    """Return the provider's description in Airflow's schema."""
+    return {
+        "package-name": "airflow-provider-bigin",
+        "name": "Bigin by Zoho CRM",
+        "description": "Send mail through Bigin by Zoho CRM: once, and only once.",
+        "integrations": [
+            {"integration-name": "Bigin", "external-doc-url": DOCUMENTATION, "tags": ["service"]},
+        ],
+        "hooks": [{"integration-name": "Bigin", "python-modules": ["airflow_provider_bigin.hooks.bigin"]}],
+        "operators": [{"integration-name": "Bigin", "python-modules": ["airflow_provider_bigin.operators.bigin"]}],
+        "connection-types": [
+            {
+                "connection-type": "bigin",
+                "hook-class-name": "airflow_provider_bigin.hooks.bigin.BiginHook",
+                "hook-name": "Bigin by Zoho CRM",
+                "conn-fields": CONNECTION_FIELDS,
+                "ui-field-behaviour": UI_FIELD_BEHAVIOUR,
+            }
+        ],
+        "config": {
+            "bigin": {
+                "description": "Options of the Bigin provider.",
+                "options": {
+                    "token_cache": {
+                        "description": (
+                            "Where access tokens are kept, encrypted, for all tasks that use the same credentials.\n"
+                            "``file``: below AIRFLOW_HOME, for workers on one machine. ``variable``: in an Airflow Variable,\n"
+                            "for workers on many machines (Celery, Kubernetes). ``none``: in each process by itself."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "variable",
+                        "default": "file",
+                        "sensitive": False,
+                    },
+                },
+            },
+        },
+    }

@@ -1,0 +1,237 @@
+"""The hook: an Airflow connection of type ``bigin`` as a :class:`~airflow_provider_bigin.api.client.BiginClient`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_bigin.api.clock import Clock
+from airflow_provider_bigin.api.errors import (
+    BiginAuthenticationError,
+    BiginConfigurationError,
+    BiginError,
+    BiginScopeError,
+)
+from airflow_provider_bigin.api.mail import Address, Mail
+from airflow_provider_bigin.get_provider_info import CONNECTION_FIELDS, UI_FIELD_BEHAVIOUR
+from airflow_provider_bigin.version_compat import BaseHook, mask_secret
+
+if TYPE_CHECKING:
+    import os
+
+    from airflow_provider_bigin.api.access_token import TokenSource
+    from airflow_provider_bigin.api.client import BiginClient
+    from airflow_provider_bigin.hooks.connection import ConnectionSettings
+
+
+class BiginHook(BaseHook):
+    """
+    Talk to Bigin by Zoho CRM through an Airflow connection.
+
+    .. seealso::
+        - https://www.bigin.com/developer/docs/apis/v2/
+        - :class:`~airflow_provider_bigin.operators.bigin.BiginSendMailOperator`, which also keeps a retry from mailing twice
+
+    .. code-block:: python
+
+        @task
+        def thank(record_id: str) -> str:
+            return BiginHook().send_mail(record_id=record_id, to="ada@example.org", subject="Thank you", content="...")
+
+    The methods raise :class:`~airflow_provider_bigin.api.errors.BiginError`.
+
+    :param bigin_conn_id: id of a connection of type ``bigin``.
+    """
+
+    conn_name_attr = "bigin_conn_id"
+    default_conn_name = "bigin_default"
+    conn_type = "bigin"
+    hook_name = "Bigin by Zoho CRM"
+
+    #: The one place where time comes from and waiting happens.
+    clock: Clock = time
+
+    def __init__(self, bigin_conn_id: str = default_conn_name, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.bigin_conn_id = bigin_conn_id
+
+    @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """Return the form's fields for Airflow before 3.2, from the declaration that later ones read."""
+        from wtforms import PasswordField, StringField
+        from wtforms.validators import Optional, any_of
+
+        return {
+            name: (PasswordField if field["schema"].get("format") == "password" else StringField)(
+                field["label"],
+                description=field["description"],
+                default=field["schema"].get("default"),
+                validators=[Optional(), any_of(field["schema"]["enum"])] if "enum" in field["schema"] else [Optional()],
+            )
+            for name, field in CONNECTION_FIELDS.items()
+        }
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """Return how the standard fields look, for Airflow before 3.2."""
+        return {key.replace("-", "_"): value for key, value in UI_FIELD_BEHAVIOUR.items()}
+
+    @cached_property
+    def settings(self) -> ConnectionSettings:
+        """
+        The checked content of the connection.
+
+        :raises BiginConfigurationError: if it makes no sense.
+        """
+        from airflow_provider_bigin.hooks.connection import read_connection
+
+        return read_connection(self.get_connection(self.bigin_conn_id))
+
+    def get_conn(self) -> BiginClient:
+        """
+        Return the client, the same at every call.
+
+        :raises BiginConfigurationError: if the connection makes no sense.
+        """
+        return self._client
+
+    @cached_property
+    def _client(self) -> BiginClient:
+        from airflow_provider_bigin.api.client import BiginClient, new_session
+
+        settings = self.settings
+        session = new_session()
+        return BiginClient(
+            self._token_source(session),
+            session=session,
+            api_domain=settings.api_domain,
+            pinned=settings.api_domain_pinned,
+            timeout=settings.timeout,
+            clock=self.clock,
+        )
+
+    def _token_source(self, session: Any) -> TokenSource:
+        from airflow_provider_bigin.api.access_token import FixedToken, SharedToken
+        from airflow_provider_bigin.hooks.token_cache import configured_token_cache
+
+        settings = self.settings
+        if settings.credentials is None:
+            mask_secret(settings.access_token or "")
+            return FixedToken(settings.access_token or "")
+        return SharedToken(
+            settings.credentials,
+            configured_token_cache(),
+            session=session,
+            timeout=settings.timeout,
+            clock=self.clock,
+            mask=mask_secret,
+        )
+
+    # ---- mail --------------------------------------------------------------------------------------------------------------
+
+    def send_mail(self, record_id: str, module: str = "Contacts", **mail: Any) -> str:
+        """
+        Send a mail from a record, with one request that is never repeated.
+
+        See https://www.bigin.com/developer/docs/apis/v2/send-mail.html
+
+        :param record_id: id of the record that the mail is filed under.
+        :param module: ``Contacts``, ``Companies`` or ``Deals``, or their names in the API.
+        :param mail: the arguments of :meth:`~airflow_provider_bigin.api.mail.Mail.compose`; without ``from_email`` the mail comes
+            from the connection's, else from the account's default address.
+        :return: the ``message_id``.
+        :raises BiginOutcomeUnknownError: if nothing tells whether the mail was sent.
+        """
+        sent = self.get_conn().send_mail(module, record_id, self.compose_mail(**mail))
+        for email, reason in sent.blocked:
+            self.log.warning("Bigin left a recipient out: %s (%s)", email, reason)
+        return sent.message_id
+
+    def compose_mail(self, *, from_email: Any = None, **mail: Any) -> Mail:
+        """
+        Check a mail and give it a sender.
+
+        :param from_email: the sender; the connection's or the account's default address if not given.
+        :param mail: the other arguments of :meth:`~airflow_provider_bigin.api.mail.Mail.compose`.
+        :raises BiginInvalidMailError: naming the field and the offending part.
+        """
+        return Mail.compose(from_email=from_email or self.default_sender, **mail)
+
+    @cached_property
+    def default_sender(self) -> str | Address:
+        """The connection's ``from_email``, or the address that the Bigin account sends from by default."""
+        if self.settings.from_email:
+            return self.settings.from_email
+        addresses = [address for address in self.get_from_addresses() if address.get("email")]
+        if not addresses:
+            raise BiginConfigurationError(
+                f"connection {self.bigin_conn_id!r}: the Bigin account has no address to send from;"
+                " confirm one in Bigin's e-mail settings, or set From in the connection"
+            )
+        chosen = next((address for address in addresses if address.get("default") is True), addresses[0])
+        return Address(chosen["email"], chosen.get("user_name") or chosen.get("display_value") or "")
+
+    def get_from_addresses(self) -> list[dict[str, Any]]:
+        """List the addresses that mails may come from."""
+        return self.get_conn().get_from_addresses()
+
+    def upload_files(self, paths: Iterable[str | os.PathLike[str]]) -> list[str]:
+        """Upload local files and return their ids, for ``attachments``."""
+        return self.get_conn().upload_files(paths)
+
+    def get_emails(self, module: str, record_id: str, *, type: str | None = None) -> Iterator[dict[str, Any]]:
+        """Iterate over the e-mails of a record."""
+        return self.get_conn().get_emails(module, record_id, type=type)
+
+    def get_email(self, module: str, record_id: str, message_id: str) -> dict[str, Any] | None:
+        """Read one e-mail of a record with its content; None if there is no such mail."""
+        return self.get_conn().get_email(module, record_id, message_id)
+
+    # ---- records -----------------------------------------------------------------------------------------------------------
+
+    def get_record(
+        self, module: str, record_id: str, *, fields: Iterable[str] | None = None
+    ) -> dict[str, Any] | None:
+        """Read a record; None if there is none."""
+        return self.get_conn().get_record(module, record_id, fields=fields)
+
+    def get_records(self, module: str, *, fields: Iterable[str], **params: Any) -> Iterator[dict[str, Any]]:
+        """Iterate over all records of a module."""
+        return self.get_conn().get_records(module, fields=fields, **params)
+
+    def search_records(self, module: str, **search: Any) -> Iterator[dict[str, Any]]:
+        """Iterate over the records that a search by ``criteria``, ``email``, ``phone`` or ``word`` finds."""
+        return self.get_conn().search_records(module, **search)
+
+    def run(self, method: str, path: str, *, params: dict[str, Any] | None = None, json: Any = None) -> Any:
+        """Call any endpoint under ``/bigin/v2``, once, and return the decoded answer."""
+        return self.get_conn().run(method, path, params=params, json=json)
+
+    # ---- Test button -------------------------------------------------------------------------------------------------------
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Ask Bigin who we are, and say in one sentence what is wrong if that fails. Sends no mail."""
+        try:
+            user = self.get_conn().get_current_user()
+        except BiginScopeError:
+            return False, (
+                "The credentials are right, but they were granted without the scope ZohoBigin.users.READ, so nothing more can be"
+                " tested. Authorise again with all scopes that the package's documentation lists."
+            )
+        except BiginAuthenticationError as error:
+            return False, self._explain_refusal(error)
+        except BiginError as error:
+            return False, str(error)
+        except Exception as error:
+            return False, f"{type(error).__name__}: {error}"
+        return True, f"Connected to Bigin as {user.get('full_name') or user.get('email') or 'an unnamed user'}."
+
+    def _explain_refusal(self, error: BiginAuthenticationError) -> str:
+        if self.settings.credentials is None or (error.request or "").startswith("POST http"):
+            return str(error)  # the accounts server's own words, which tell client, secret and refresh token apart
+        return (
+            f"The accounts server accepts the credentials, but {self.settings.api_domain} refuses the token made from them"
+            f" ({error.code}): the account lives in another data centre. Check the connection's region."
+        )

@@ -1,0 +1,103 @@
+"""Reading an Airflow connection of type ``bigin``: checked, completed with defaults, and refused with a reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_bigin.api.client import DEFAULT_TIMEOUT
+from airflow_provider_bigin.api.data_centers import (
+    DEFAULT_REGION,
+    checked_accounts_server,
+    checked_api_domain,
+    get_data_center,
+)
+from airflow_provider_bigin.api.errors import BiginConfigurationError, BiginInvalidMailError
+from airflow_provider_bigin.api.mail import parse_module, parse_record_id
+from airflow_provider_bigin.api.oauth import Credentials
+
+if TYPE_CHECKING:
+    from airflow.models.connection import Connection
+
+
+@dataclass(frozen=True)
+class ConnectionSettings:
+    """
+    What a connection says, once it is known to make sense.
+
+    Either ``credentials`` or ``access_token`` is set. ``api_domain_pinned`` tells that the connection names the API domain itself.
+    """
+
+    api_domain: str
+    api_domain_pinned: bool
+    timeout: float
+    credentials: Credentials | None = None
+    access_token: str | None = field(default=None, repr=False)
+    from_email: str | None = None
+    default_record: tuple[str, str] | None = None
+
+    @property
+    def marker_key(self) -> str:
+        """The secret that stays the same for as long as the connection does."""
+        return self.credentials.client_secret if self.credentials else self.access_token or ""
+
+
+def read_connection(connection: Connection) -> ConnectionSettings:
+    """
+    Read and check a connection. Nothing is sent anywhere.
+
+    :raises BiginConfigurationError: naming the connection, the field and what would be right.
+    """
+    extra = {name: _text(value) for name, value in connection.extra_dejson.items()}
+    try:
+        center = get_data_center(extra.get("region") or DEFAULT_REGION)
+        access_token = extra.get("access_token") or None
+        accounts_server = checked_accounts_server(extra.get("accounts_server") or center.accounts_server)
+        return ConnectionSettings(
+            api_domain=checked_api_domain(extra.get("api_domain") or center.api_domain),
+            api_domain_pinned=bool(extra.get("api_domain")),
+            timeout=_timeout(extra.get("timeout")),
+            credentials=None if access_token else _credentials(connection, extra, accounts_server),
+            access_token=access_token,
+            from_email=extra.get("from_email") or None,
+            default_record=_default_record(extra),
+        )
+    except (BiginConfigurationError, BiginInvalidMailError) as error:
+        raise BiginConfigurationError(f"connection {connection.conn_id!r}: {error}") from None
+
+
+def _credentials(connection: Connection, extra: dict[str, str], accounts_server: str) -> Credentials:
+    given = {
+        "Client ID (login)": _text(connection.login),
+        "Client secret (password)": _text(connection.password),
+        "Refresh token (extra refresh_token)": extra.get("refresh_token", ""),
+    }
+    missing = [name for name, value in given.items() if not value]
+    if missing:
+        raise BiginConfigurationError(
+            f"{' and '.join(missing)} missing; fill in the three of them, or an access token alone (extra access_token)"
+        )
+    return Credentials(accounts_server, *given.values())
+
+
+def _timeout(value: str | None) -> float:
+    if not value:
+        return DEFAULT_TIMEOUT
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = 0
+    if not 0 < seconds <= 3600:
+        raise BiginConfigurationError(f"timeout {value!r} is no number of seconds between 0 and 3600")
+    return seconds
+
+
+def _default_record(extra: dict[str, str]) -> tuple[str, str] | None:
+    if not extra.get("record_id"):
+        return None
+    return parse_module(extra.get("module") or "Contacts"), parse_record_id(extra["record_id"])
+
+
+def _text(value: Any) -> str:
+    """Connections from URIs, JSON and forms have None, '' and numbers for the same thing."""
+    return "" if value is None else str(value).strip()
