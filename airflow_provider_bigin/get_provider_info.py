@@ -6,7 +6,8 @@ from typing import Any
 
 DOCUMENTATION = "https://www.bigin.com/developer/docs/apis/v2/"
 
-#: The connection form beyond login and password. Airflow 3.2 and later draw it from here, earlier ones from the hook's widgets.
+#: The connection form beyond login and password. Airflow 3.2 and later draw it from here, earlier ones from
+#: the hook's widgets.
 CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
     "region": {
         "label": "Region",
@@ -24,12 +25,14 @@ CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
     },
     "access_token": {
         "label": "Access token",
-        "description": "Used as it is, instead of client id, client secret and refresh token; it ends after an hour",
+        "description": "Used as it is, instead of client id, client secret and refresh token; it ends"
+        " after an hour",
         "schema": {"type": ["string", "null"], "format": "password"},
     },
     "from_email": {
         "label": "From",
-        "description": "Default sender, such as: Reports <reports@example.com>. Left empty, Bigin's default from-address",
+        "description": "Default sender, such as: Reports <reports@example.com>. Left empty, Bigin's"
+        " default from-address",
         "schema": {"type": ["string", "null"]},
     },
     "module": {
@@ -76,7 +79,9 @@ def get_provider_info() -> dict[str, Any]:
             {"integration-name": "Bigin", "external-doc-url": DOCUMENTATION, "tags": ["service"]},
         ],
         "hooks": [{"integration-name": "Bigin", "python-modules": ["airflow_provider_bigin.hooks.bigin"]}],
-        "operators": [{"integration-name": "Bigin", "python-modules": ["airflow_provider_bigin.operators.bigin"]}],
+        "operators": [
+            {"integration-name": "Bigin", "python-modules": ["airflow_provider_bigin.operators.bigin"]}
+        ],
         "connection-types": [
             {
                 "connection-type": "bigin",
@@ -92,9 +97,12 @@ def get_provider_info() -> dict[str, Any]:
                 "options": {
                     "token_cache": {
                         "description": (
-                            "Where access tokens are kept, encrypted, for all tasks that use the same credentials.\n"
-                            "``file``: below AIRFLOW_HOME, for workers on one machine. ``variable``: in an Airflow Variable,\n"
-                            "for workers on many machines (Celery, Kubernetes). ``none``: in each process by itself."
+                            "Where access tokens are kept, encrypted, for all tasks that use the same"
+                            " credentials.\n"
+                            "``file``: below AIRFLOW_HOME, for workers on one machine. ``variable``: in an"
+                            " Airflow Variable,\n"
+                            "for workers on many machines (Celery, Kubernetes). ``none``: in each process"
+                            " by itself."
                         ),
                         "version_added": "0.1.0",
                         "type": "string",

@@ -1,54 +1,63 @@
-"""The only module that knows which Airflow is installed: names that moved between 2.11 and 3.3, imported without a deprecation warning."""
+"""
+The only module that knows which Airflow is installed.
+
+Names that moved between 2.11 and 3.3 are taken from where each version has them without a deprecation
+warning.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-try:  # Airflow 3.1
-    from airflow.sdk import BaseHook
-except ImportError:
-    from airflow.hooks.base import BaseHook  # type: ignore[no-redef]
 
-try:  # Airflow 3.0
-    from airflow.sdk import BaseOperator
-except ImportError:
-    from airflow.models import BaseOperator  # type: ignore[no-redef]
+def _first(name: str, *modules: str) -> Any:
+    """Return the name from the first of the modules that has it."""
+    for module in modules:
+        try:
+            return getattr(import_module(module), name)
+        except (ImportError, AttributeError):
+            continue
+    raise ImportError(f"this Airflow has {name} in none of {', '.join(modules)}")
 
-try:  # Airflow 3.2
+
+if TYPE_CHECKING:
+    from airflow.sdk import BaseHook, BaseOperator
     from airflow.sdk.exceptions import AirflowFailException
-except ImportError:
-    from airflow.exceptions import AirflowFailException  # type: ignore[no-redef]
+else:
+    BaseHook = _first("BaseHook", "airflow.sdk", "airflow.hooks.base")
+    BaseOperator = _first("BaseOperator", "airflow.sdk", "airflow.models")
+    AirflowFailException = _first("AirflowFailException", "airflow.sdk.exceptions", "airflow.exceptions")
 
-__all__ = ["AirflowFailException", "BaseHook", "BaseOperator", "get_variable", "mask_secret", "set_variable"]
+__all__ = [
+    "AirflowFailException",
+    "BaseHook",
+    "BaseOperator",
+    "get_variable",
+    "mask_secret",
+    "object_storage_path",
+    "set_variable",
+]
 
 
 def mask_secret(secret: str) -> None:
     """Keep a text out of Airflow's logs."""
-    try:  # Airflow 3.0
-        from airflow.sdk.log import mask_secret as mask
-    except ImportError:
-        from airflow.utils.log.secrets_masker import mask_secret as mask  # type: ignore[no-redef]
-    mask(secret)
+    _first("mask_secret", "airflow.sdk.log", "airflow.utils.log.secrets_masker")(secret)
 
 
 def get_variable(key: str) -> str | None:
     """Return the value of an Airflow Variable, or None if there is no such variable."""
-    value: Any
-    try:  # Airflow 3.0
-        from airflow.sdk import Variable
-    except ImportError:
-        from airflow.models import Variable as VariableOf2
-
-        value = VariableOf2.get(key, default_var=None)
-    else:
-        value = Variable.get(key, default=None)
+    variable = _first("Variable", "airflow.sdk", "airflow.models")
+    is_airflow_2 = variable.__module__.startswith("airflow.models")
+    value = variable.get(key, **{"default_var" if is_airflow_2 else "default": None})
     return None if value is None else str(value)
 
 
 def set_variable(key: str, value: str, *, description: str) -> None:
     """Create or replace an Airflow Variable."""
-    try:  # Airflow 3.0
-        from airflow.sdk import Variable
-    except ImportError:
-        from airflow.models import Variable  # type: ignore[no-redef,assignment]
-    Variable.set(key, value, description=description)
+    _first("Variable", "airflow.sdk", "airflow.models").set(key, value, description=description)
+
+
+def object_storage_path(url: str) -> Any:
+    """Return Airflow's path object for a URL such as ``s3://conn@bucket/key``."""
+    return _first("ObjectStoragePath", "airflow.sdk", "airflow.io.path")(url)

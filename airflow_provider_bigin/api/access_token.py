@@ -1,9 +1,10 @@
 """
 One access token for all processes that use the same credentials.
 
-Zoho gives ten access tokens per refresh token in ten minutes, then none until there has been silence, and the sixteenth live token
-ends the first (https://www.zoho.com/crm/developer/docs/api/v8/token-validity.html). So a token is refreshed by one process at a
-time, kept where the others find it, and asked for again only if the one that was refused is still the newest.
+Zoho gives ten access tokens per refresh token in ten minutes, then none until there has been silence, and the
+sixteenth live token ends the first (https://www.zoho.com/crm/developer/docs/api/v8/token-validity.html). So a
+token is refreshed by one process at a time, kept where the others find it, and asked for again only if the
+one that was refused is still the newest.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Seconds before its end at which a token is no longer used; each process draws its own, so that they do not all wake at once.
+#: Seconds before its end at which a token is no longer used; each process draws its own, so that they do not
+#: all wake at once.
 EXPIRY_MARGIN = (60.0, 180.0)
 #: Seconds to rest before a throttled accounts server is asked again: every question prolongs the throttle.
 THROTTLE_PAUSES = (30.0, 60.0, 120.0, 240.0)
@@ -69,7 +71,8 @@ class FixedToken:
         """Say that there is no other."""
         raise BiginAuthenticationError(
             "Bigin refuses the access token of the connection",
-            hint="An access token lives one hour and cannot be refreshed by itself: give the connection a client id, a client secret"
+            hint="An access token lives one hour and cannot be refreshed by itself: give the connection a"
+            " client id, a client secret"
             " and a refresh token instead. If it is new, check that the region is right",
         )
 
@@ -157,7 +160,9 @@ class SharedToken:
                 if pause is None:
                     self._keep_refusal(error)
                     raise
-                log.warning("The accounts server gives out no access tokens for now; asking again in %d s.", pause)
+                log.warning(
+                    "The accounts server gives out no access tokens for now; asking again in %d s.", pause
+                )
                 other = self._watched_token(pause, rejected)
                 if other:
                     return other
@@ -182,11 +187,14 @@ class SharedToken:
     def _is_usable(self, token: AccessToken) -> bool:
         return self._clock.time() < token.expires_at - self._margin
 
-    # ---- what is kept ------------------------------------------------------------------------------------------------------
+    # ---- what is kept ----
 
     @contextmanager
     def _machine_lock(self) -> Iterator[None]:
-        """Let one process of this machine through at a time. Without a working lock all pass: a second refresh is the lesser evil."""
+        """
+        Let one process of this machine through at a time. Without a working lock all pass: a second refresh
+        is the lesser evil.
+        """
         with ExitStack() as stack:
             if self._cache:
                 try:
@@ -243,7 +251,9 @@ class SharedToken:
             self._warn("written", error)
 
     def _cipher(self) -> Any:
-        """Encrypt under what every rightful reader has; Airflow's own key may differ from worker to worker."""
+        """
+        Encrypt under what every rightful reader has; Airflow's own key may differ from worker to worker.
+        """
         from cryptography.fernet import Fernet
         from cryptography.hazmat.primitives.hashes import SHA256
         from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -256,4 +266,8 @@ class SharedToken:
         if not self._warned:
             self._warned = True
             reason = error if isinstance(error, OSError) else type(error).__name__
-            log.warning("The token cache could not be %s (%s); going on without it, at the cost of a token request.", what, reason)
+            log.warning(
+                "The token cache could not be %s (%s); going on without it, at the cost of a token request.",
+                what,
+                reason,
+            )

@@ -6,21 +6,21 @@ See https://www.bigin.com/developer/docs/apis/v2/
 
 from __future__ import annotations
 
-import os
+import logging
 import re
 import ssl
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from airflow_provider_bigin.api.clock import Clock
 from airflow_provider_bigin.api.errors import (
     TOKEN_CODES,
+    BiginAuthenticationError,
     BiginConnectionError,
     BiginCreditLimitError,
     BiginError,
@@ -31,17 +31,18 @@ from airflow_provider_bigin.api.errors import (
     error_from_answer,
     seconds_or_none,
 )
+from airflow_provider_bigin.api.files import File, checked_size
 from airflow_provider_bigin.api.mail import Mail, parse_module, parse_record_id
 
 if TYPE_CHECKING:
     import requests
 
     from airflow_provider_bigin.api.access_token import TokenSource
+    from airflow_provider_bigin.api.oauth import AccessToken
+
+log = logging.getLogger(__name__)
 
 DEFAULT_TIMEOUT = 30.0
-MAX_FILE_SIZE = 20 * 1024 * 1024
-#: All attachments of one mail; Zoho publishes it for the CRM.
-MAX_ATTACHMENTS_SIZE = 10 * 1024 * 1024
 PAGE_SIZE = 200
 #: How often a call that may be repeated is made, and the seconds before the second one.
 READ_ATTEMPTS = 3
@@ -94,9 +95,11 @@ class BiginClient:
         """Close the pooled connections."""
         self._session.close()
 
-    # ---- mail --------------------------------------------------------------------------------------------------------------
+    # ---- mail ----
 
-    def send_mail(self, module: str, record_id: str, mail: Mail) -> SentMail:
+    def send_mail(
+        self, module: str, record_id: str, mail: Mail, *, before_post: Callable[[], None] | None = None
+    ) -> SentMail:
         """
         Send a mail from a record. One request: it is never repeated here once Bigin may have taken it.
 
@@ -105,19 +108,22 @@ class BiginClient:
         :param module: ``Contacts``, ``Accounts`` (Companies) or ``Pipelines`` (Deals).
         :param record_id: id of the record that the mail is filed under.
         :param mail: the mail.
+        :param before_post: called right before the request, and again before the one that follows a refused
+            token.
         :raises BiginOutcomeUnknownError: if nothing tells whether the mail was sent.
         :raises BiginInvalidMailError: if Bigin refuses the mail.
-        :raises BiginError: for anything else, see :mod:`airflow_provider_bigin.api.errors`; the mail was surely not sent.
+        :raises BiginError: for anything else, see :mod:`airflow_provider_bigin.api.errors`; the mail was
+            surely not sent.
         """
         path = f"{parse_module(module)}/{parse_record_id(record_id)}/actions/send_mail"
         request = f"POST /bigin/v2/{path}"
         try:
-            answer = self._call("POST", path, json={"data": [mail.as_json()]})
+            answer = self._call("POST", path, json={"data": [mail.as_json()]}, before=before_post)
         except BiginInvalidRequestError as error:
             raise _as_invalid_mail(error) from error
         except (BiginServerError, BiginConnectionError) as error:
-            if was_never_sent(error.__cause__):
-                raise  # as it is: the mail did not leave
+            if error.request != request or was_never_sent(error.__cause__):
+                raise  # the accounts server failed, or no connection was made: the mail did not leave
             raise _outcome_unknown(error, request) from error
         return _sent_mail(answer, mail, request)
 
@@ -125,27 +131,28 @@ class BiginClient:
         """
         List the addresses that mails may come from.
 
-        See https://www.bigin.com/developer/docs/apis/v2/get-from-addresses.html. Each has ``email`` and may have ``user_name``,
-        ``type``, ``id`` and ``default``.
+        See https://www.bigin.com/developer/docs/apis/v2/get-from-addresses.html. Each has ``email`` and may
+        have ``user_name``, ``type``, ``id`` and ``default``.
         """
         answer = self.read("settings/emails/actions/from_addresses")
         # The CRM's documentation says "from_addresses", clients of live Bigin read "from_address".
         return _items(answer, "from_address", "from_addresses")
 
-    def upload_files(self, paths: Iterable[str | os.PathLike[str]]) -> list[str]:
+    def upload_files(self, files: Sequence[File]) -> list[str]:
         """
-        Upload files to attach to mails. Sizes are checked before anything is read.
+        Upload files to attach to mails. All sizes are checked before anything is read.
 
         See https://www.bigin.com/developer/docs/apis/v2/upload-files.html
 
-        :param paths: local files, at most 20 MB each.
+        :param files: ``pathlib.Path`` or Airflow's ``ObjectStoragePath``, at most 20 MB each.
         :return: their ids, in the same order.
         :raises BiginInvalidMailError: if a file is missing, empty or too large.
         """
-        files = [Path(path) for path in paths]
-        sizes = {str(file): _file_size(file) for file in files}
-        check_file_sizes(sizes)
-        return [self._upload_file(file) for file in files]
+        for file in files:
+            checked_size(file)
+        # One request for each: a file that is too large would fail all the others of its request. An orphan
+        # of a repeated upload does no harm.
+        return [self._repeated(partial(self._upload_file, file)) for file in files]
 
     def get_emails(self, module: str, record_id: str, *, type: str | None = None) -> Iterator[dict[str, Any]]:
         """
@@ -179,7 +186,7 @@ class BiginClient:
         path = f"{parse_module(module)}/{parse_record_id(record_id)}/Emails/{quote(message_id, safe='')}"
         return next(iter(_items(self.read(path), "Emails", "email_related_list", "data")), None)
 
-    # ---- records -----------------------------------------------------------------------------------------------------------
+    # ---- records ----
 
     def get_record(
         self, module: str, record_id: str, *, fields: Iterable[str] | None = None
@@ -248,7 +255,7 @@ class BiginClient:
         """
         return next(iter(_items(self.read("users", params={"type": "CurrentUser"}), "users")), {})
 
-    # ---- any endpoint ------------------------------------------------------------------------------------------------------
+    # ---- any endpoint ----
 
     def run(
         self, method: str, path: str, *, params: Mapping[str, Any] | None = None, json: Any = None
@@ -273,15 +280,18 @@ class BiginClient:
         """
         Return Bigin's idea of the time in epoch seconds, or None if it cannot be had.
 
-        It comes from the ``Date`` header of the last answer. Before the first one, a request without a token asks for it; the mail
-        that follows uses the same connection.
+        It comes from the ``Date`` header of the last answer. Before the first one, a request without a token
+        asks for it; the mail that follows uses the same connection.
         """
         if self._server_ahead is None:
             from requests.exceptions import RequestException
 
             try:
                 response = self._session.head(
-                    self._origin(None), auth=_no_auth, timeout=self.timeout, allow_redirects=False
+                    self._origin(self._tokens.get()),
+                    auth=_no_auth,
+                    timeout=self.timeout,
+                    allow_redirects=False,
                 )
             except RequestException:
                 return None
@@ -289,30 +299,35 @@ class BiginClient:
         return None if self._server_ahead is None else self.clock.time() + self._server_ahead
 
     def _call(
-        self, method: str, path: str, *, params: Mapping[str, Any] | None = None, json: Any = None, files: Any = None
+        self, method: str, path: str, *, before: Callable[[], None] | None = None, **content: Any
     ) -> Any:
-        """Make one request; a refused access token is renewed and the request, which did not run, repeated once."""
+        """
+        Make one request; a refused access token is renewed and the request, which did not run, repeated once.
+        """
         token = self._tokens.get()
-        request = f"{method} /bigin/v2/{path}"
-        response = self._request(method, path, token, params=params, json=json, files=files)
-        error, body = _read_answer(request, response)
-        if error and error.status == 401 and error.code in TOKEN_CODES:
+        try:
+            return self._request(method, path, token, before=before, **content)
+        except BiginAuthenticationError as error:
+            if error.code not in TOKEN_CODES:
+                raise
             token = self._tokens.renew(token)
-            response = self._request(method, path, token, params=params, json=json, files=files)
-            error, body = _read_answer(request, response)
-        if error:
-            raise error
-        return body
+        return self._request(method, path, token, before=before, **content)
 
-    def _request(self, method: str, path: str, token: Any, **content: Any) -> requests.Response:
+    def _request(
+        self, method: str, path: str, token: AccessToken, *, before: Callable[[], None] | None, **content: Any
+    ) -> Any:
         from requests.exceptions import RequestException
 
+        request = f"{method} /bigin/v2/{path}"
+        origin = self._origin(token)
+        if before:
+            before()
         try:
             response = self._session.request(
                 method,
-                f"{self._origin(token.api_domain)}/bigin/v2/{path}",
-                # As `auth`, so that no ~/.netrc entry replaces it, and gone if `requests` ever followed a redirect.
-                auth=lambda prepared: _authorised(prepared, token.value),
+                f"{origin}/bigin/v2/{path}",
+                # As `auth`, so that no ~/.netrc entry replaces it.
+                auth=lambda prepared: _authorised(prepared, token),
                 timeout=self.timeout,
                 allow_redirects=False,
                 **content,
@@ -320,14 +335,14 @@ class BiginClient:
         except RequestException as error:
             raise BiginConnectionError(
                 f"no answer ({_reason(error)})",
-                request=f"{method} /bigin/v2/{path}",
-                hint=f"Check that this machine reaches {self._origin(token.api_domain)}; the timeout is {self.timeout:g} s",
+                request=request,
+                hint=f"Check that this machine reaches {origin}; the timeout is {self.timeout:g} s",
             ) from error
         self._note_server_time(response)
-        return response
+        return _read_answer(request, response)
 
-    def _origin(self, token_api_domain: str | None) -> str:
-        return self._api_domain if self._pinned or not token_api_domain else token_api_domain
+    def _origin(self, token: AccessToken) -> str:
+        return self._api_domain if self._pinned or not token.api_domain else token.api_domain
 
     def _note_server_time(self, response: requests.Response) -> None:
         try:
@@ -360,13 +375,9 @@ class BiginClient:
             token = info.get("next_page_token")
             position = {"page_token": token} if token else {"page": position.get("page", 1) + 1}
 
-    def _upload_file(self, file: Path) -> str:
-        def upload() -> Any:
-            with ExitStack() as stack:
-                content: IO[bytes] = stack.enter_context(file.open("rb"))
-                return self._call("POST", "files", files={"file": (file.name, content)})
-
-        answer = self._repeated(upload)
+    def _upload_file(self, file: File) -> str:
+        with file.open("rb") as content:
+            answer = self._call("POST", "files", files={"file": (file.name, content)})
         details = _mapping(next(iter(_items(answer, "data")), {}).get("details"))
         file_id = details.get("id")
         if not isinstance(file_id, str) or not file_id:
@@ -386,42 +397,27 @@ def new_session() -> requests.Session:
 
 
 def was_never_sent(error: BaseException | None) -> bool:
-    """Tell whether a request failed before its first byte could leave: no name, no connection, no trust in the certificate."""
+    """
+    Tell whether a request failed before its first byte could leave: no name, no connection, no trust in the
+    certificate.
+    """
     from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
-    return isinstance(_innermost(error), (ConnectTimeoutError, NewConnectionError, ssl.SSLCertVerificationError))
+    return isinstance(
+        _innermost(error), (ConnectTimeoutError, NewConnectionError, ssl.SSLCertVerificationError)
+    )
 
 
-def check_file_sizes(sizes: Mapping[str, int]) -> None:
-    """
-    Refuse files that Bigin would not attach.
-
-    :param sizes: bytes by file name.
-    :raises BiginInvalidMailError: naming the file, its size and the limit.
-    """
-    for name, size in sizes.items():
-        if size == 0:
-            raise BiginInvalidMailError(f"files: {name!r} is empty, and Bigin takes no empty files")
-        if size > MAX_FILE_SIZE:
-            raise BiginInvalidMailError(f"files: {name!r} has {size:,} bytes, but Bigin allows {MAX_FILE_SIZE:,}")
-    total = sum(sizes.values())
-    if total > MAX_ATTACHMENTS_SIZE:
-        raise BiginInvalidMailError(f"files: {total:,} bytes together, but Bigin allows {MAX_ATTACHMENTS_SIZE:,} for one mail")
-
-
-def _file_size(file: Path) -> int:
-    if not file.is_file():
-        raise BiginInvalidMailError(f"files: {str(file)!r} is no file on this machine")
-    return file.stat().st_size
-
-
-def _read_answer(request: str, response: requests.Response) -> tuple[BiginError | None, Any]:
+def _read_answer(request: str, response: requests.Response) -> Any:
+    """Return the decoded body, None for an empty one, or raise what the answer complains about."""
     try:
         body = response.json() if response.content else None
     except ValueError:
         body = None
-        if response.ok and not response.is_redirect:
-            return BiginServerError("the answer is no JSON", status=response.status_code, request=request), None
+        if 200 <= response.status_code < 300:
+            raise BiginServerError(
+                "the answer is no JSON", status=response.status_code, request=request
+            ) from None
     error = error_from_answer(
         request,
         response.status_code,
@@ -429,7 +425,9 @@ def _read_answer(request: str, response: requests.Response) -> tuple[BiginError 
         retry_after=seconds_or_none(response.headers.get("Retry-After")),
         no_credits_left=response.headers.get("X-API-CREDITS-REMAINING") == "0",
     )
-    return error, body
+    if error:
+        raise error
+    return body
 
 
 def _sent_mail(answer: Any, mail: Mail, request: str) -> SentMail:
@@ -446,22 +444,33 @@ def _sent_mail(answer: Any, mail: Mail, request: str) -> SentMail:
     recipients = {address.email.casefold() for address in (*mail.to, *mail.cc, *mail.bcc)}
     if blocked and recipients <= {email.casefold() for email, _ in blocked}:
         raise BiginInvalidMailError(
-            f"Bigin blocks every recipient, so nobody got the mail: {'; '.join(f'{email} ({why})' for email, why in blocked)}",
+            "Bigin blocks every recipient, so nobody got the mail:"
+            f" {'; '.join(f'{email} ({why})' for email, why in blocked)}",
             details=details,
             request=request,
         )
+    for email, why in blocked:
+        log.warning("The mail was sent, but Bigin left out %s: %s", email, why)
     return SentMail(message_id, blocked)
 
 
 def _outcome_unknown(error: BiginError, request: str) -> BiginOutcomeUnknownError:
     return BiginOutcomeUnknownError(
-        f"the mail may or may not have been sent: {error.message}", status=error.status, code=error.code, request=request
+        f"the mail may or may not have been sent: {error.message}",
+        status=error.status,
+        code=error.code,
+        request=request,
     )
 
 
 def _as_invalid_mail(error: BiginInvalidRequestError) -> BiginInvalidMailError:
     return BiginInvalidMailError(
-        error.message, status=error.status, code=error.code, details=error.details, request=error.request, hint=error.hint
+        error.message,
+        status=error.status,
+        code=error.code,
+        details=error.details,
+        request=error.request,
+        hint=error.hint,
     )
 
 
@@ -470,8 +479,12 @@ def _may_be_read_again(error: BaseException) -> bool:
 
 
 def _items(answer: Any, *keys: str) -> list[dict[str, Any]]:
-    """Return the list under the first of the keys that is there; Zoho's products name the same list differently."""
-    found = next((answer[key] for key in keys if key in answer), None) if isinstance(answer, Mapping) else None
+    """
+    Return the list under the first of the keys that is there; Zoho's products name the same list differently.
+    """
+    found = (
+        next((answer[key] for key in keys if key in answer), None) if isinstance(answer, Mapping) else None
+    )
     return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
 
 
@@ -488,13 +501,21 @@ def _module_path(module: str) -> str:
 def _checked_path(path: str) -> str:
     path = path.strip("/")
     parts = path.split("/")
-    if not re.fullmatch(r"[A-Za-z0-9_/.~%-]+", path) or "." in parts or ".." in parts or "" in parts or "%" in path:
-        raise BiginInvalidRequestError(f"path: {path!r} is no path below /bigin/v2/, such as Contacts/5000000000000000101")
+    if (
+        not re.fullmatch(r"[A-Za-z0-9_/.~%-]+", path)
+        or "." in parts
+        or ".." in parts
+        or "" in parts
+        or "%" in path
+    ):
+        raise BiginInvalidRequestError(
+            f"path: {path!r} is no path below /bigin/v2/, such as Contacts/5000000000000000101"
+        )
     return path
 
 
-def _authorised(prepared: requests.PreparedRequest, token: str) -> requests.PreparedRequest:
-    prepared.headers["Authorization"] = f"Zoho-oauthtoken {token}"
+def _authorised(prepared: requests.PreparedRequest, token: AccessToken) -> requests.PreparedRequest:
+    prepared.headers["Authorization"] = f"Zoho-oauthtoken {token.value}"
     return prepared
 
 
@@ -505,13 +526,24 @@ def _no_auth(prepared: requests.PreparedRequest) -> requests.PreparedRequest:
 def _reason(error: BaseException) -> str:
     """Name the innermost cause; the texts around it repeat the whole URL."""
     cause = _innermost(error)
-    return f"{type(cause).__name__}: {cause.strerror}" if isinstance(cause, OSError) and cause.strerror else type(cause).__name__
+    return (
+        f"{type(cause).__name__}: {cause.strerror}"
+        if isinstance(cause, OSError) and cause.strerror
+        else type(cause).__name__
+    )
 
 
 def _innermost(error: BaseException | None) -> BaseException | None:
-    """Unwrap what requests and urllib3 wrap: MaxRetryError.reason, ProxyError.original_error, and first arguments."""
+    """
+    Unwrap what requests and urllib3 wrap: MaxRetryError.reason, ProxyError.original_error, and first
+    arguments.
+    """
     while error is not None:
-        wrapped = getattr(error, "reason", None) or getattr(error, "original_error", None) or next(iter(error.args), None)
+        wrapped = (
+            getattr(error, "reason", None)
+            or getattr(error, "original_error", None)
+            or next(iter(error.args), None)
+        )
         if not isinstance(wrapped, BaseException):
             return error
         error = wrapped

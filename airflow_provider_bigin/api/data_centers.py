@@ -1,8 +1,9 @@
 """
 Zoho's data centres and the only hosts that may ever see a token.
 
-Bigin lives in eight data centres, each with an accounts server (OAuth) and an API domain. They are a table because they follow no
-rule: Canada's accounts server is under ``zohocloud.ca``, its API domain under ``zohoapis.ca``.
+Bigin lives in eight data centres, each with an accounts server (OAuth) and an API domain. They are a table
+because they follow no rule: Canada's accounts server is under ``zohocloud.ca``, its API domain under
+``zohoapis.ca``.
 
 See https://www.bigin.com/developer/docs/apis/multi-dc.html
 """

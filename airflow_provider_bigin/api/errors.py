@@ -1,11 +1,12 @@
 """
 What can go wrong with Bigin, and what it means for a mail.
 
-Two questions are answered for every error, because they decide what may happen next: **was the mail sent** (``sent``) and **may a
-later try cure it** (``retryable``). Each class can be named in an ``except`` or, by its dotted path, in an Airflow retry rule.
+Two questions are answered for every error, because they decide what may happen next: **was the mail sent**
+(``sent``) and **may a later try cure it** (``retryable``). Each class can be named in an ``except`` or, by
+its dotted path, in an Airflow retry rule.
 
-See https://www.bigin.com/developer/docs/apis/v2/status-codes.html; codes that page does not list are those of the same platform's
-CRM API, https://www.zoho.com/crm/developer/docs/api/v8/send-mail.html.
+See https://www.bigin.com/developer/docs/apis/v2/status-codes.html; codes that page does not list are those of
+the same platform's CRM API, https://www.zoho.com/crm/developer/docs/api/v8/send-mail.html.
 """
 
 from __future__ import annotations
@@ -90,7 +91,9 @@ class BiginCreditLimitError(BiginRateLimitError):
 
 
 class BiginTokenLimitError(BiginRateLimitError):
-    """Zoho's accounts server hands out no more access tokens for now; this lasts for ten to thirty minutes."""
+    """
+    Zoho's accounts server hands out no more access tokens for now; this lasts for ten to thirty minutes.
+    """
 
 
 class BiginDailyLimitError(BiginError):
@@ -139,6 +142,16 @@ class BiginOutcomeUnknownError(BiginError):
     sent = "unknown"
 
 
+class BiginOutcomePendingError(BiginOutcomeUnknownError):
+    """
+    The mail may or may not have been sent, and a later try can find out.
+
+    Raised by the operators only: their next try looks for the mail before it sends anything.
+    """
+
+    retryable = True
+
+
 _BY_CODE: dict[str, type[BiginError]] = {
     "INVALID_TOKEN": BiginAuthenticationError,
     "AUTHENTICATION_FAILURE": BiginAuthenticationError,
@@ -164,14 +177,14 @@ _BY_STATUS: dict[int, type[BiginError]] = {
     404: BiginNotFoundError,
     429: BiginRateLimitError,
 }
-#: Codes of a 401 that a fresh access token cures. The documentation names the third, real traffic shows the first two.
+#: Codes of a 401 that a fresh access token cures. The documentation names the third, real traffic shows the
+#: first two.
 TOKEN_CODES = frozenset({"INVALID_TOKEN", "AUTHENTICATION_FAILURE", "INVALID_OAUTHTOKEN"})
 
 _HINTS: dict[type[BiginError], str] = {
-    BiginScopeError: "Authorise the connection again with the missing scope: a token's scopes cannot be changed later",
-    BiginCreditLimitError: "Bigin counts API credits over 24 hours; try again in some hours or raise the plan",
-    BiginDailyLimitError: "The account's mails for today are used up; the count starts anew at midnight of the organisation's"
-    " time zone",
+    BiginScopeError: "Authorise the connection again with the missing scope; a token's scopes never change",
+    BiginCreditLimitError: "Bigin counts API credits over 24 hours; try again in some hours",
+    BiginDailyLimitError: "The count starts anew at midnight in the organisation's time zone",
 }
 
 
@@ -193,7 +206,8 @@ def error_from_answer(
         return None
     item = item or {}
     code = _text_or_none(item.get("code"))
-    details = item.get("details") if isinstance(item.get("details"), Mapping) else {}
+    told = item.get("details")
+    details: Mapping[str, Any] = told if isinstance(told, Mapping) else {}
     message = _text_or_none(item.get("message")) or "the answer is not one of Bigin's"
     error_class = _error_class(status, code, message, details, no_credits_left=no_credits_left)
     return error_class(

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from airflow_provider_bigin.api.errors import BiginInvalidMailError
 
-# Zoho publishes these for the CRM (https://github.com/zoho/crm-oas, v8.0 send_mail); Bigin runs on the same platform.
+# Zoho publishes these for the CRM (https://github.com/zoho/crm-oas, v8.0 send_mail); Bigin runs on the same
+# platform.
 MAX_RECIPIENTS = 50
 MAX_SUBJECT_LENGTH = 1000
 MAX_CONTENT_LENGTH = 100_000
@@ -42,6 +43,9 @@ class Address:
     email: str
     name: str = ""
 
+    def __str__(self) -> str:
+        return f"{self.name} <{self.email}>" if self.name else self.email
+
     def as_json(self) -> dict[str, str]:
         """Return the object that the API takes."""
         return {"user_name": self.name, "email": self.email} if self.name else {"email": self.email}
@@ -52,10 +56,10 @@ class Mail:
     """
     A mail that is ready to be sent. Build it with :meth:`compose`, which takes what people write.
 
-    ``sender`` is the API's ``from``; the other fields have the API's names.
+    ``sender`` is the API's ``from``, None as long as it is not known; the other fields have the API's names.
     """
 
-    sender: Address
+    sender: Address | None
     to: tuple[Address, ...]
     cc: tuple[Address, ...] = ()
     bcc: tuple[Address, ...] = ()
@@ -71,7 +75,7 @@ class Mail:
     def compose(
         cls,
         *,
-        from_email: Any,
+        from_email: Any = None,
         to: Any,
         cc: Any = None,
         bcc: Any = None,
@@ -95,16 +99,17 @@ class Mail:
         :param content: at most 100,000 characters.
         :param mail_format: ``html`` or ``text``.
         :param org_email: send from the organisation's address, by Zoho's servers.
-        :param scheduled_time: when to send: an aware datetime or ISO 8601 text with offset; at once if not given.
+        :param scheduled_time: when to send: an aware datetime or ISO 8601 text with offset; at once if not
+            given.
         :param attachments: ids of uploaded files.
         :raises BiginInvalidMailError: naming the field and the offending part.
         """
         mail = cls(
-            sender=_one_address(from_email, "from_email"),
+            sender=parse_address(from_email, "from_email"),
             to=_recipients(to, "to"),
             cc=_recipients(cc, "cc"),
             bcc=_recipients(bcc, "bcc"),
-            reply_to=_one_address(reply_to, "reply_to") if reply_to else None,
+            reply_to=parse_address(reply_to, "reply_to"),
             subject=_text(subject, "subject", MAX_SUBJECT_LENGTH),
             content=_text(content, "content", MAX_CONTENT_LENGTH),
             mail_format=_mail_format(mail_format),
@@ -119,7 +124,7 @@ class Mail:
     def as_json(self) -> dict[str, Any]:
         """Return the API's object for this mail; what is not set is left out."""
         sent = {
-            "from": self.sender.as_json(),
+            "from": self.sender.as_json() if self.sender else None,
             "to": [address.as_json() for address in self.to],
             "cc": [address.as_json() for address in self.cc],
             "bcc": [address.as_json() for address in self.bcc],
@@ -134,16 +139,13 @@ class Mail:
         return {name: value for name, value in sent.items() if value}
 
 
-#: The arguments of :meth:`Mail.compose`; operators, notifier and hook take the same.
-MAIL_FIELDS = ("from_email", *(field.name for field in fields(Mail) if field.name != "sender"))
-
-
 def parse_addresses(value: Any, field: str) -> tuple[Address, ...]:
     """
     Read addresses in any form that people and upstream tasks write them.
 
-    :param value: ``"Name <a@b.c>"``, several of these separated by commas or semicolons (quote a name that contains one), the
-        API's ``{"user_name": ..., "email": ...}``, an :class:`Address`, or a list of any of these. None and ``""`` are no address.
+    :param value: ``"Name <a@b.c>"``, several of these separated by commas or semicolons (quote a name that
+        contains one), the API's ``{"user_name": ..., "email": ...}``, an :class:`Address`, or a list of any
+        of these. None and ``""`` are no address.
     :param field: the name of the argument, for the error.
     :raises BiginInvalidMailError: quoting the part that is no address.
     """
@@ -159,6 +161,18 @@ def parse_addresses(value: Any, field: str) -> tuple[Address, ...]:
     if isinstance(value, Iterable) and not isinstance(value, (bytes, bytearray)):
         return tuple(address for part in value for address in parse_addresses(part, field))
     raise BiginInvalidMailError(f"{field}: {value!r} is no e-mail address")
+
+
+def parse_address(value: Any, field: str) -> Address | None:
+    """
+    Read the one address that a field may have, in any form of :func:`parse_addresses`; None if it has none.
+
+    :raises BiginInvalidMailError: if it is no address, or several.
+    """
+    addresses = parse_addresses(value, field)
+    if len(addresses) > 1:
+        raise BiginInvalidMailError(f"{field}: {value!r} must be one address, not {len(addresses)}")
+    return addresses[0] if addresses else None
 
 
 def parse_scheduled_time(value: datetime | str | None) -> str | None:
@@ -193,7 +207,8 @@ def parse_record_id(value: Any) -> str:
     """
     Read the id of a record: digits, as text or as the int that native rendering makes of them.
 
-    :raises BiginInvalidMailError: for anything else. A path never gets into a URL, and a float has lost digits already.
+    :raises BiginInvalidMailError: for anything else. A path never gets into a URL, and a float has lost
+        digits already.
     """
     text = str(value).strip() if isinstance(value, (str, int)) and not isinstance(value, bool) else ""
     if not re.fullmatch(r"[0-9]{1,25}", text):
@@ -214,7 +229,8 @@ def parse_module(value: Any) -> str:
         return MODULES[str(value).strip().lower()]
     except KeyError:
         raise BiginInvalidMailError(
-            f"module: {value!r} is none that can send mail; use Contacts, Companies (Accounts) or Deals (Pipelines)"
+            f"module: {value!r} is none that can send mail; use Contacts, Companies (Accounts) or Deals"
+            " (Pipelines)"
         ) from None
 
 
@@ -222,7 +238,16 @@ def parse_bool(value: Any, field: str) -> bool:
     """Read a truth value; templates make text of it."""
     if isinstance(value, bool):
         return value
-    known = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "none": False, "": False}
+    known = {
+        "true": True,
+        "1": True,
+        "yes": True,
+        "false": False,
+        "0": False,
+        "no": False,
+        "none": False,
+        "": False,
+    }
     try:
         return known[str(value).strip().lower()]
     except KeyError:
@@ -236,13 +261,6 @@ def _recipients(value: Any, field: str) -> tuple[Address, ...]:
     if len(distinct) > MAX_RECIPIENTS:
         raise BiginInvalidMailError(f"{field}: {len(distinct)} addresses, but Bigin allows {MAX_RECIPIENTS}")
     return tuple(distinct.values())
-
-
-def _one_address(value: Any, field: str) -> Address:
-    addresses = parse_addresses(value, field)
-    if len(addresses) != 1:
-        raise BiginInvalidMailError(f"{field}: {value!r} must be one address, not {len(addresses)}")
-    return addresses[0]
 
 
 def _split(text: str) -> list[str]:
@@ -263,7 +281,9 @@ def _split(text: str) -> list[str]:
     return [*parts, text[start:]]
 
 
-_NAMED_ADDRESS = re.compile(r'(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>[^"<>]*))\s*<\s*(?P<email>[^<>]*?)\s*>', re.DOTALL)
+_NAMED_ADDRESS = re.compile(
+    r'(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>[^"<>]*))\s*<\s*(?P<email>[^<>]*?)\s*>', re.DOTALL
+)
 # One "@" with something on both sides, nothing that ends a header or a mailbox; the server knows the rest.
 _EMAIL = re.compile(r"[^\s@<>\"(),;:\\\[\]\x00-\x1f\x7f]+@[^\s@<>\"(),;:\\\[\]\x00-\x1f\x7f]+")
 
@@ -280,7 +300,9 @@ def _parse_address(part: str, field: str) -> Address:
 
 def _address_from_mapping(value: Mapping[str, Any], field: str) -> Address:
     if not isinstance(value.get("email"), str):
-        raise BiginInvalidMailError(f'{field}: {dict(value)!r} is not of the form {{"user_name": ..., "email": ...}}')
+        raise BiginInvalidMailError(
+            f'{field}: {dict(value)!r} is not of the form {{"user_name": ..., "email": ...}}'
+        )
     return _address(value["email"], value.get("user_name") or "", field, value["email"])
 
 
@@ -296,7 +318,8 @@ def _address(email: str, name: Any, field: str, written: str) -> Address:
     for what, text in (("address", email), ("name", name)):
         if len(text) > MAX_ADDRESS_LENGTH:
             raise BiginInvalidMailError(
-                f"{field}: the {what} {text[:40]!r}... has {len(text)} characters, but Bigin allows {MAX_ADDRESS_LENGTH}"
+                f"{field}: the {what} {text[:40]!r}... has {len(text)} characters, but Bigin allows"
+                f" {MAX_ADDRESS_LENGTH}"
             )
     return Address(email, name)
 
@@ -334,6 +357,7 @@ def _attachment_id(value: Any) -> str:
     file_id = value.get("id") if isinstance(value, Mapping) else value
     if not isinstance(file_id, str) or not 0 < len(file_id) <= MAX_ATTACHMENT_ID_LENGTH:
         raise BiginInvalidMailError(
-            f"attachments: {value!r} is no id of an uploaded file (text of at most {MAX_ATTACHMENT_ID_LENGTH} characters)"
+            f"attachments: {value!r} is no id of an uploaded file (text of at most"
+            f" {MAX_ATTACHMENT_ID_LENGTH} characters)"
         )
     return file_id

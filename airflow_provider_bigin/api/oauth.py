@@ -1,8 +1,9 @@
 """
 Zoho's OAuth 2.0 as far as a self client needs it: exchange a grant code, refresh an access token, revoke.
 
-The accounts server reports most failures with HTTP 200 and an ``error`` key, understands form bodies only, and translates the text
-of its throttle, so answers are told apart by what they contain and not by status or wording.
+The accounts server reports most failures with HTTP 200 and an ``error`` key, understands form bodies only,
+and translates the text of its throttle, so answers are told apart by what they contain and not by status or
+wording.
 
 See https://www.bigin.com/developer/docs/apis/v2/oauth-overview.html
 """
@@ -26,7 +27,8 @@ from airflow_provider_bigin.api.errors import (
 if TYPE_CHECKING:
     import requests
 
-#: What the package's calls need: send, list from-addresses, upload, read and search records and their e-mails, test the connection.
+#: What the package's calls need: send, list from-addresses, upload, read and search records and their
+#: e-mails, test the connection.
 SCOPES = (
     "ZohoBigin.send_mail.all.CREATE",
     "ZohoBigin.settings.emails.READ",
@@ -36,17 +38,22 @@ SCOPES = (
     "ZohoBigin.users.READ",
 )
 
-#: Zoho's access tokens live an hour. Some answers give ``expires_in`` in milliseconds, so more is never believed.
+#: Zoho's access tokens live an hour. Some answers give ``expires_in`` in milliseconds, so more is never
+#: believed.
 MAX_TOKEN_LIFETIME = 3600.0
 
 _PERMANENT_ERRORS = {
-    "invalid_code": "The refresh token (or grant code) is unknown, used, expired or revoked, or belongs to another data centre:"
+    "invalid_code": "The refresh token (or grant code) is unknown, used, expired or revoked, or belongs to"
+    " another data centre:"
     " check the connection's region, or authorise again to get a new one",
-    "invalid_client": "The client id is not known in this data centre: check the connection's region and Client ID, and that the"
+    "invalid_client": "The client id is not known in this data centre: check the connection's region and"
+    " Client ID, and that the"
     " client is a self client registered at https://api-console.zoho.com",
-    "invalid_client_secret": "The client secret does not belong to the client id; note that a client has a secret of its own in each"
+    "invalid_client_secret": "The client secret does not belong to the client id; note that a client has a"
+    " secret of its own in each"
     " data centre",
-    "invalid_redirect_uri": "The client is not of type self client; register one at https://api-console.zoho.com",
+    "invalid_redirect_uri": "The client is not of type self client; register one at"
+    " https://api-console.zoho.com",
     "invalid_scope": "The scopes asked for do not exist; copy them from the package's documentation",
     "missing_org_info": "Choose the Bigin organisation when you generate the grant code",
 }
@@ -125,7 +132,8 @@ def exchange_grant_code(
     """
     Exchange the one-time code of a self client for a refresh token.
 
-    See https://www.bigin.com/developer/docs/apis/v2/self-client-get-access-token.html. Parameters and errors as in
+    See https://www.bigin.com/developer/docs/apis/v2/self-client-get-access-token.html. Parameters and errors
+    as in
     :func:`refresh_access_token`.
     """
     form = {
@@ -139,22 +147,28 @@ def exchange_grant_code(
     if not isinstance(refresh_token, str) or not refresh_token:
         raise BiginAuthenticationError(
             "the accounts server gave no refresh token",
-            hint="Generate the code as a self client's; other client types give a refresh token only with access_type=offline",
+            hint="Generate the code as a self client's; other client types give a refresh token only with"
+            " access_type=offline",
         )
     scopes = answer.get("scope")
-    return Grant(_access_token(answer, now), refresh_token, tuple(scopes.split()) if isinstance(scopes, str) else ())
+    return Grant(
+        _access_token(answer, now), refresh_token, tuple(scopes.split()) if isinstance(scopes, str) else ()
+    )
 
 
 def revoke_token(session: requests.Session, *, accounts_server: str, token: str, timeout: float) -> None:
     """
     End a refresh token and all access tokens made from it.
 
-    See https://www.bigin.com/developer/docs/apis/v2/revoke-tokens.html. Errors as in :func:`refresh_access_token`.
+    See https://www.bigin.com/developer/docs/apis/v2/revoke-tokens.html. Errors as in
+    :func:`refresh_access_token`.
     """
     _post_form(session, f"{accounts_server}/oauth/v2/token/revoke", {"token": token}, timeout=timeout)
 
 
-def _post_form(session: requests.Session, url: str, form: Mapping[str, str], *, timeout: float) -> Mapping[str, Any]:
+def _post_form(
+    session: requests.Session, url: str, form: Mapping[str, str], *, timeout: float
+) -> Mapping[str, Any]:
     from requests.exceptions import RequestException
 
     try:
@@ -176,7 +190,9 @@ def _post_form(session: requests.Session, url: str, form: Mapping[str, str], *, 
 
 def _checked_answer(request: str, status: int, body: Any) -> Mapping[str, Any]:
     if not isinstance(body, Mapping):
-        raise BiginServerError("the accounts server's answer is no JSON object", status=status, request=request)
+        raise BiginServerError(
+            "the accounts server's answer is no JSON object", status=status, request=request
+        )
     error = body.get("error")
     if isinstance(error, str) and error in _PERMANENT_ERRORS:
         raise BiginAuthenticationError(
@@ -186,17 +202,22 @@ def _checked_answer(request: str, status: int, body: Any) -> Mapping[str, Any]:
             request=request,
             hint=_PERMANENT_ERRORS[error],
         )
-    # The text of a throttle comes in the language of the account, so any other refusal with a description is taken for one.
-    if error == "access_denied" or (error and (body.get("status") == "failure" or "error_description" in body)):
+    # The text of a throttle comes in the language of the account, so any other refusal with a description is
+    # taken for one.
+    if error == "access_denied" or (
+        error and (body.get("status") == "failure" or "error_description" in body)
+    ):
         raise BiginTokenLimitError(
             "the accounts server gives out no more access tokens for now",
             status=status,
             request=request,
-            hint="Zoho allows ten in ten minutes for each refresh token. Let it rest for half an hour, and let all workers share"
-            " one token (Airflow configuration [bigin] token_cache)",
+            hint="Zoho allows ten in ten minutes for each refresh token. Let it rest for half an hour, and let all"
+            " workers share one token (Airflow configuration [bigin] token_cache)",
         )
     if error or status >= 400:
-        raise BiginServerError(f"the accounts server failed ({error or 'no reason given'})", status=status, request=request)
+        raise BiginServerError(
+            f"the accounts server failed ({error or 'no reason given'})", status=status, request=request
+        )
     return body
 
 
@@ -208,7 +229,10 @@ def _access_token(answer: Mapping[str, Any], now: float) -> AccessToken:
 
 
 def _lifetime(answer: Mapping[str, Any]) -> float:
-    """Seconds. ``expires_in`` is in milliseconds where ``expires_in_sec`` is there too (Zoho's SDK goes by that)."""
+    """
+    Seconds. ``expires_in`` is in milliseconds where ``expires_in_sec`` is there too (Zoho's SDK goes by
+    that).
+    """
     seconds = answer.get("expires_in_sec", answer.get("expires_in"))
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds > 0:
         return MAX_TOKEN_LIFETIME

@@ -1,9 +1,13 @@
-"""The hook: an Airflow connection of type ``bigin`` as a :class:`~airflow_provider_bigin.api.client.BiginClient`."""
+"""
+The hook: an Airflow connection of type ``bigin`` as a
+:class:`~airflow_provider_bigin.api.client.BiginClient`.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +20,12 @@ from airflow_provider_bigin.api.errors import (
 )
 from airflow_provider_bigin.api.mail import Address, Mail
 from airflow_provider_bigin.get_provider_info import CONNECTION_FIELDS, UI_FIELD_BEHAVIOUR
+from airflow_provider_bigin.utils.paths import to_paths
 from airflow_provider_bigin.version_compat import BaseHook, mask_secret
 
 if TYPE_CHECKING:
-    import os
-
     from airflow_provider_bigin.api.access_token import TokenSource
-    from airflow_provider_bigin.api.client import BiginClient
+    from airflow_provider_bigin.api.client import BiginClient, SentMail
     from airflow_provider_bigin.hooks.connection import ConnectionSettings
 
 
@@ -32,13 +35,14 @@ class BiginHook(BaseHook):
 
     .. seealso::
         - https://www.bigin.com/developer/docs/apis/v2/
-        - :class:`~airflow_provider_bigin.operators.bigin.BiginSendMailOperator`, which also keeps a retry from mailing twice
+        - :class:`~airflow_provider_bigin.operators.bigin.BiginSendMailOperator`, which also keeps a retry
+        from mailing twice
 
     .. code-block:: python
 
         @task
         def thank(record_id: str) -> str:
-            return BiginHook().send_mail(record_id=record_id, to="ada@example.org", subject="Thank you", content="...")
+            return BiginHook().send_mail(record_id=record_id, to="ada@example.org", subject="Thanks")
 
     The methods raise :class:`~airflow_provider_bigin.api.errors.BiginError`.
 
@@ -68,7 +72,9 @@ class BiginHook(BaseHook):
                 field["label"],
                 description=field["description"],
                 default=field["schema"].get("default"),
-                validators=[Optional(), any_of(field["schema"]["enum"])] if "enum" in field["schema"] else [Optional()],
+                validators=[Optional(), any_of(field["schema"]["enum"])]
+                if "enum" in field["schema"]
+                else [Optional()],
             )
             for name, field in CONNECTION_FIELDS.items()
         }
@@ -129,38 +135,45 @@ class BiginHook(BaseHook):
             mask=mask_secret,
         )
 
-    # ---- mail --------------------------------------------------------------------------------------------------------------
+    # ---- mail ----
 
     def send_mail(self, record_id: str, module: str = "Contacts", **mail: Any) -> str:
         """
-        Send a mail from a record, with one request that is never repeated.
+        Send a mail from a record. The request is repeated only while it surely did not run.
 
         See https://www.bigin.com/developer/docs/apis/v2/send-mail.html
 
         :param record_id: id of the record that the mail is filed under.
         :param module: ``Contacts``, ``Companies`` or ``Deals``, or their names in the API.
-        :param mail: the arguments of :meth:`~airflow_provider_bigin.api.mail.Mail.compose`; without ``from_email`` the mail comes
-            from the connection's, else from the account's default address.
+        :param mail: the arguments of :meth:`~airflow_provider_bigin.api.mail.Mail.compose`; without
+            ``from_email`` the mail comes from the connection's, else from the account's default address.
         :return: the ``message_id``.
         :raises BiginOutcomeUnknownError: if nothing tells whether the mail was sent.
         """
-        sent = self.get_conn().send_mail(module, record_id, self.compose_mail(**mail))
-        for email, reason in sent.blocked:
-            self.log.warning("Bigin left a recipient out: %s (%s)", email, reason)
-        return sent.message_id
+        return self.post_mail(module, record_id, self.compose_mail(**mail)).message_id
 
-    def compose_mail(self, *, from_email: Any = None, **mail: Any) -> Mail:
+    def post_mail(self, module: str, record_id: str, mail: Mail) -> SentMail:
+        """Send a mail that is already composed; otherwise as :meth:`send_mail`."""
+        from airflow_provider_bigin.delivery.attempt import send_repeatedly
+
+        client = self.get_conn()
+        return send_repeatedly(lambda: client.send_mail(module, record_id, mail), clock=self.clock)
+
+    def compose_mail(self, **mail: Any) -> Mail:
         """
         Check a mail and give it a sender.
 
-        :param from_email: the sender; the connection's or the account's default address if not given.
-        :param mail: the other arguments of :meth:`~airflow_provider_bigin.api.mail.Mail.compose`.
+        :param mail: the arguments of :meth:`~airflow_provider_bigin.api.mail.Mail.compose`.
         :raises BiginInvalidMailError: naming the field and the offending part.
         """
-        return Mail.compose(from_email=from_email or self.default_sender, **mail)
+        return self.with_sender(Mail.compose(**mail))
+
+    def with_sender(self, mail: Mail) -> Mail:
+        """Give a mail without a sender the default one."""
+        return mail if mail.sender else replace(mail, sender=self.default_sender)
 
     @cached_property
-    def default_sender(self) -> str | Address:
+    def default_sender(self) -> Address:
         """The connection's ``from_email``, or the address that the Bigin account sends from by default."""
         if self.settings.from_email:
             return self.settings.from_email
@@ -177,9 +190,14 @@ class BiginHook(BaseHook):
         """List the addresses that mails may come from."""
         return self.get_conn().get_from_addresses()
 
-    def upload_files(self, paths: Iterable[str | os.PathLike[str]]) -> list[str]:
-        """Upload local files and return their ids, for ``attachments``."""
-        return self.get_conn().upload_files(paths)
+    def upload_files(self, files: Any) -> list[str]:
+        """
+        Upload files and return their ids, for ``attachments``.
+
+        :param files: one path or several: local ones, or URLs of Airflow's object storage such as
+            ``s3://conn@bucket/report.pdf``.
+        """
+        return self.get_conn().upload_files(to_paths(files, "files"))
 
     def get_emails(self, module: str, record_id: str, *, type: str | None = None) -> Iterator[dict[str, Any]]:
         """Iterate over the e-mails of a record."""
@@ -189,7 +207,7 @@ class BiginHook(BaseHook):
         """Read one e-mail of a record with its content; None if there is no such mail."""
         return self.get_conn().get_email(module, record_id, message_id)
 
-    # ---- records -----------------------------------------------------------------------------------------------------------
+    # ---- records ----
 
     def get_record(
         self, module: str, record_id: str, *, fields: Iterable[str] | None = None
@@ -209,7 +227,7 @@ class BiginHook(BaseHook):
         """Call any endpoint under ``/bigin/v2``, once, and return the decoded answer."""
         return self.get_conn().run(method, path, params=params, json=json)
 
-    # ---- Test button -------------------------------------------------------------------------------------------------------
+    # ---- Test button ----
 
     def test_connection(self) -> tuple[bool, str]:
         """Ask Bigin who we are, and say in one sentence what is wrong if that fails. Sends no mail."""
@@ -217,7 +235,8 @@ class BiginHook(BaseHook):
             user = self.get_conn().get_current_user()
         except BiginScopeError:
             return False, (
-                "The credentials are right, but they were granted without the scope ZohoBigin.users.READ, so nothing more can be"
+                "The credentials are right, but they were granted without the scope ZohoBigin.users.READ,"
+                " so nothing more can be"
                 " tested. Authorise again with all scopes that the package's documentation lists."
             )
         except BiginAuthenticationError as error:
@@ -226,12 +245,18 @@ class BiginHook(BaseHook):
             return False, str(error)
         except Exception as error:
             return False, f"{type(error).__name__}: {error}"
-        return True, f"Connected to Bigin as {user.get('full_name') or user.get('email') or 'an unnamed user'}."
+        return (
+            True,
+            f"Connected to Bigin as {user.get('full_name') or user.get('email') or 'an unnamed user'}.",
+        )
 
     def _explain_refusal(self, error: BiginAuthenticationError) -> str:
         if self.settings.credentials is None or (error.request or "").startswith("POST http"):
-            return str(error)  # the accounts server's own words, which tell client, secret and refresh token apart
+            return str(
+                error
+            )  # the accounts server's own words, which tell client, secret and refresh token apart
         return (
-            f"The accounts server accepts the credentials, but {self.settings.api_domain} refuses the token made from them"
+            f"The accounts server accepts the credentials, but {self.settings.api_domain} refuses the"
+            " token made from them"
             f" ({error.code}): the account lives in another data centre. Check the connection's region."
         )

@@ -1,4 +1,6 @@
-"""Reading an Airflow connection of type ``bigin``: checked, completed with defaults, and refused with a reason."""
+"""
+Reading an Airflow connection of type ``bigin``: checked, completed with defaults, and refused with a reason.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +15,11 @@ from airflow_provider_bigin.api.data_centers import (
     get_data_center,
 )
 from airflow_provider_bigin.api.errors import BiginConfigurationError, BiginInvalidMailError
-from airflow_provider_bigin.api.mail import parse_module, parse_record_id
+from airflow_provider_bigin.api.mail import Address, parse_address, parse_module, parse_record_id
 from airflow_provider_bigin.api.oauth import Credentials
 
 if TYPE_CHECKING:
-    from airflow.models.connection import Connection
+    from airflow.sdk import Connection
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,8 @@ class ConnectionSettings:
     """
     What a connection says, once it is known to make sense.
 
-    Either ``credentials`` or ``access_token`` is set. ``api_domain_pinned`` tells that the connection names the API domain itself.
+    Either ``credentials`` or ``access_token`` is set. ``api_domain_pinned`` tells that the connection names
+    the API domain itself.
     """
 
     api_domain: str
@@ -33,7 +36,7 @@ class ConnectionSettings:
     timeout: float
     credentials: Credentials | None = None
     access_token: str | None = field(default=None, repr=False)
-    from_email: str | None = None
+    from_email: Address | None = None
     default_record: tuple[str, str] | None = None
 
     @property
@@ -59,7 +62,7 @@ def read_connection(connection: Connection) -> ConnectionSettings:
             timeout=_timeout(extra.get("timeout")),
             credentials=None if access_token else _credentials(connection, extra, accounts_server),
             access_token=access_token,
-            from_email=extra.get("from_email") or None,
+            from_email=parse_address(extra.get("from_email"), "from_email"),
             default_record=_default_record(extra),
         )
     except (BiginConfigurationError, BiginInvalidMailError) as error:
@@ -75,7 +78,8 @@ def _credentials(connection: Connection, extra: dict[str, str], accounts_server:
     missing = [name for name, value in given.items() if not value]
     if missing:
         raise BiginConfigurationError(
-            f"{' and '.join(missing)} missing; fill in the three of them, or an access token alone (extra access_token)"
+            f"{' and '.join(missing)} missing; fill in the three of them, or an access token alone (extra"
+            " access_token)"
         )
     return Credentials(accounts_server, *given.values())
 

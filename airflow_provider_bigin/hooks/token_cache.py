@@ -6,7 +6,12 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from airflow_provider_bigin.api.errors import BiginConfigurationError
-from airflow_provider_bigin.api.token_cache import FileTokenCache, TokenCache, lock_file, make_private_directory
+from airflow_provider_bigin.api.token_cache import (
+    FileTokenCache,
+    TokenCache,
+    lock_file,
+    make_private_directory,
+)
 from airflow_provider_bigin.version_compat import get_variable, set_variable
 
 
@@ -26,7 +31,9 @@ def configured_token_cache() -> TokenCache | None:
         return VariableTokenCache(directory)
     if kind == "none":
         return None
-    raise BiginConfigurationError(f"[bigin] token_cache = {kind!r} in the Airflow configuration: use file, variable or none")
+    raise BiginConfigurationError(
+        f"[bigin] token_cache = {kind!r} in the Airflow configuration: use file, variable or none"
+    )
 
 
 class VariableTokenCache:
@@ -47,7 +54,9 @@ class VariableTokenCache:
 
     def write(self, name: str, text: str) -> None:
         """Keep the text for all."""
-        set_variable(_key(name), text, description="Made by airflow-provider-bigin: an access token, encrypted")
+        set_variable(
+            _key(name), text, description="Made by airflow-provider-bigin: an access token, encrypted"
+        )
 
     def lock(self, name: str) -> AbstractContextManager[object]:
         """Keep this machine's other processes away from the name."""
@@ -55,5 +64,7 @@ class VariableTokenCache:
 
 
 def _key(name: str) -> str:
-    """Name the Variable; Airflow hides the values of keys that contain ``access_token``, and the name does."""
+    """
+    Name the Variable; Airflow hides the values of keys that contain ``access_token``, and the name does.
+    """
     return f"airflow_provider_bigin_{name}"

@@ -1,0 +1,71 @@
+"""Files to attach: their number and sizes are checked before anything is read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import IO, Any, Protocol
+
+from airflow_provider_bigin.api.errors import BiginInvalidMailError
+from airflow_provider_bigin.api.mail import MAX_ATTACHMENTS
+
+MAX_FILE_SIZE = 20 * 1024 * 1024
+#: All attachments of one mail; Zoho publishes it for the CRM.
+MAX_ATTACHMENTS_SIZE = 10 * 1024 * 1024
+
+
+class File(Protocol):
+    """What is used of a ``pathlib.Path``; Airflow's ``ObjectStoragePath`` has it too."""
+
+    @property
+    def name(self) -> str:
+        """The last part of the path."""
+
+    def is_file(self) -> bool:
+        """Tell whether there is such a file."""
+
+    def stat(self) -> Any:
+        """Return the file's ``st_size``."""
+
+    def open(self, mode: str) -> IO[Any]:
+        """Open the file."""
+
+
+def check_attachable(files: Sequence[File], *, already_attached: int = 0) -> None:
+    """
+    Refuse files that Bigin would not attach to one mail.
+
+    :param files: what is to be uploaded.
+    :param already_attached: the number of the mail's other attachments.
+    :raises BiginInvalidMailError: naming the file, its size and the limit.
+    """
+    number = len(files) + already_attached
+    if number > MAX_ATTACHMENTS:
+        raise BiginInvalidMailError(f"files: {number} attachments, but Bigin allows {MAX_ATTACHMENTS}")
+    total = sum(checked_size(file) for file in files)
+    if total > MAX_ATTACHMENTS_SIZE:
+        raise BiginInvalidMailError(
+            f"files: {total:,} bytes together, but Bigin allows {MAX_ATTACHMENTS_SIZE:,} for one mail"
+        )
+
+
+def checked_size(file: File) -> int:
+    """
+    Return the size of a file that Bigin takes, in bytes.
+
+    :raises BiginInvalidMailError: if it is missing, empty or too large.
+    """
+    try:
+        size = int(file.stat().st_size) if file.is_file() else None
+    except OSError as error:
+        raise BiginInvalidMailError(
+            f"files: {str(file)!r} cannot be read ({error.strerror or type(error).__name__})"
+        ) from None
+    if size is None:
+        raise BiginInvalidMailError(f"files: there is no file {str(file)!r}")
+    if size == 0:
+        raise BiginInvalidMailError(f"files: {str(file)!r} is empty, and Bigin takes no empty files")
+    if size > MAX_FILE_SIZE:
+        raise BiginInvalidMailError(
+            f"files: {str(file)!r} has {size:,} bytes, but Bigin allows {MAX_FILE_SIZE:,}"
+        )
+    return size

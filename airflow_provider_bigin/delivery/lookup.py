@@ -1,0 +1,307 @@
+"""Looking for a mail that may have been sent, among the e-mails of its record."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from typing import Any, TypeVar
+
+from airflow_provider_bigin.api.client import BiginClient
+from airflow_provider_bigin.api.errors import BiginError
+from airflow_provider_bigin.delivery.intent import Intent, recipients_digests, subject_digest, time_digest
+from airflow_provider_bigin.delivery.marker import find_markers
+
+log = logging.getLogger(__name__)
+
+#: Seconds after an attempt, on top of the request's timeout, for which a mail may still be on its way into
+#: the list.
+SETTLING_TIME = 60.0
+#: Seconds between two looks; the last pause is repeated.
+PAUSES = (2.0, 4.0, 8.0, 15.0)
+#: ``Date`` headers and the list's times have whole seconds.
+CLOCK_TOLERANCE = 2.0
+#: Entries read of one list, at most. A record with more mails than that in the time of question is not one
+#: that can be judged.
+MAX_ENTRIES = 300
+#: Entries on a page of the list; Bigin gives no choice.
+PAGE_LENGTH = 10
+
+
+@dataclass(frozen=True)
+class Found:
+    """The mail is there. ``by_marker`` tells that nothing else could be mistaken for it."""
+
+    message_id: str
+    by_marker: bool
+
+
+@dataclass(frozen=True)
+class Absent:
+    """The list was read and shows nothing that could be the mail."""
+
+
+@dataclass(frozen=True)
+class InDoubt:
+    """
+    The list does not decide.
+
+    ``reason`` continues the sentence "it cannot be told whether the mail was sent, because"; ``lasting``
+    tells that another look will not say more.
+    """
+
+    reason: str
+    lasting: bool = False
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """The list could not be read now; later it may."""
+
+    error: BiginError
+
+
+Verdict = Found | Absent | InDoubt | Unreadable
+Key = TypeVar("Key")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """
+    One e-mail of a record, as far as it can be compared with an intent. ``markers`` is None where the content
+    cannot be read.
+    """
+
+    message_id: str
+    time: float | None
+    subject: str
+    recipients: tuple[str, ...]
+    markers: frozenset[str] | None = None
+
+
+def settle(
+    client: BiginClient,
+    intents: Mapping[Key, Intent],
+    *,
+    until: float,
+    claimed: Collection[str] = (),
+    each: Callable[[Callable[[Key], Verdict], Iterable[Key]], Iterable[Verdict]] = map,
+) -> dict[Key, Verdict]:
+    """
+    Look for mails, several times, until they are found or have had the time to appear.
+
+    :param client: reads the lists.
+    :param intents: what may have been sent.
+    :param until: time by Bigin's clock from which on what is not there will not come.
+    :param claimed: ids of mails that are known to be other sends.
+    :param each: ``map``, or one that makes several calls at a time.
+    :return: a verdict for each.
+    """
+    verdicts: dict[Key, Verdict] = {}
+    for pause in _pauses():
+        is_last = bigin_time(client) >= until
+        open_keys = [key for key in intents if not isinstance(verdicts.get(key), Found)]
+        looked = each(lambda key: look(client, intents[key], claimed), open_keys)
+        verdicts.update(zip(open_keys, looked, strict=True))
+        verdicts = _without_shared_finds(verdicts)
+        remaining = until - bigin_time(client)
+        if is_last or all(_is_final(verdict) for verdict in verdicts.values()):
+            break
+        client.clock.sleep(max(0.0, min(pause, remaining)))
+    return verdicts
+
+
+def look(client: BiginClient, intent: Intent, claimed: Collection[str] = ()) -> Verdict:
+    """Look once for a mail among the e-mails of its record."""
+    try:
+        entries = _entries_in_question(client, intent)
+    except _ListTooLong:
+        return InDoubt(f"its record has more than {MAX_ENTRIES} e-mails to look through", lasting=True)
+    except BiginError as error:
+        if error.retryable:
+            return Unreadable(error)
+        return InDoubt(f"its record's e-mails cannot be read: {error}", lasting=True)
+    return judge(intent, entries, claimed)
+
+
+def judge(
+    intent: Intent, entries: Iterable[Entry], claimed: Collection[str] = ()
+) -> Found | Absent | InDoubt:
+    """
+    Judge by the entries that were in the list in the time in question.
+
+    The mark decides where it can be read. Zoho may strip it, so its absence proves nothing; but an entry with
+    another mark is another send.
+    """
+    candidates = []
+    for entry in entries:
+        if intent.marker and entry.markers and intent.marker in entry.markers:
+            return Found(entry.message_id, by_marker=True)
+        is_other = bool(entry.markers) or entry.message_id in claimed
+        if not is_other and shares_something(intent, entry):
+            candidates.append(entry)
+    if not candidates:
+        return Absent()
+    if len(candidates) == 1 and agrees(intent, candidates[0]):
+        return Found(candidates[0].message_id, by_marker=False)
+    if len(candidates) == 1:
+        return InDoubt("its record has an e-mail of that time that resembles it, but not in everything")
+    return InDoubt(f"its record has {len(candidates)} e-mails of that time that could be it")
+
+
+def agrees(intent: Intent, entry: Entry) -> bool:
+    """Tell whether an entry is as the intent says, in all that it says."""
+    return (
+        subject_digest(intent.salt, entry.subject) == intent.subject
+        and recipients_digests(intent.salt, entry.recipients) == tuple(sorted(intent.recipients))
+        and (intent.scheduled is None or _is_scheduled_as(intent, entry))
+    )
+
+
+def shares_something(intent: Intent, entry: Entry) -> bool:
+    """
+    Tell whether an entry could be the mail: it has its subject or one of its recipients, or tells neither.
+    """
+    if not entry.subject and not entry.recipients:
+        return True
+    has_subject = bool(entry.subject) and subject_digest(intent.salt, entry.subject) == intent.subject
+    return has_subject or not set(recipients_digests(intent.salt, entry.recipients)).isdisjoint(
+        intent.recipients
+    )
+
+
+def bigin_time(client: BiginClient) -> float:
+    """Return the time by Bigin's clock, or by ours where Bigin's cannot be had."""
+    time = client.server_time()
+    return client.clock.time() if time is None else time
+
+
+class _ListTooLong(Exception):
+    """The list goes on and on."""
+
+
+def _entries_in_question(client: BiginClient, intent: Intent) -> list[Entry]:
+    """
+    Read the entries of the time in question from the list's default view and from the views that may know
+    more.
+
+    The default view of some accounts stays empty although ``sent_from_crm`` shows the mail. Accounts that do
+    not know a view refuse it, which tells nothing.
+    """
+    entries: dict[str, Entry] = {}
+    for view in (None, "sent_from_crm", *(("scheduled_in_crm",) if intent.scheduled else ())):
+        try:
+            for item in _read_list(client, intent, view):
+                entry = _entry(item)
+                if _is_in_question(intent, entry):
+                    entries.setdefault(entry.message_id, entry)
+        except BiginError as error:
+            if view is None or error.retryable:
+                raise
+    return [
+        _with_markers(client, intent, entry) if shares_something(intent, entry) else entry
+        for entry in entries.values()
+    ]
+
+
+def _read_list(client: BiginClient, intent: Intent, view: str | None) -> list[dict[str, Any]]:
+    """
+    Read a list as far as needed: it may be long, and where it is sorted by time, newest first, its old part
+    does not matter.
+    """
+    items: list[dict[str, Any]] = []
+    is_newest_first, oldest = True, float("inf")
+    for item in islice(client.get_emails(intent.module, intent.record_id, type=view), MAX_ENTRIES + 1):
+        items.append(item)
+        time = _time(item)
+        is_newest_first = is_newest_first and time is not None and time <= oldest
+        oldest = oldest if time is None else min(oldest, time)
+        # After two pages the order was seen and is not a guess.
+        if len(items) >= 2 * PAGE_LENGTH and is_newest_first and oldest < intent.since - CLOCK_TOLERANCE:
+            return items
+    if len(items) > MAX_ENTRIES:
+        raise _ListTooLong
+    return items
+
+
+def _with_markers(client: BiginClient, intent: Intent, entry: Entry) -> Entry:
+    """Add the marks of a mail's content, where a single mail can be read."""
+    try:
+        email = client.get_email(intent.module, intent.record_id, entry.message_id)
+    except BiginError as error:
+        if error.retryable:
+            raise
+        return entry
+    content = (email or {}).get("content")
+    if not isinstance(content, str):
+        return entry
+    return Entry(
+        entry.message_id, entry.time, entry.subject, entry.recipients, frozenset(find_markers(content))
+    )
+
+
+def _entry(item: Mapping[str, Any]) -> Entry:
+    people = [*_people(item.get("to")), *_people(item.get("cc"))]
+    subject = item.get("subject")
+    return Entry(
+        message_id=str(item.get("message_id")),
+        time=_time(item),
+        subject=subject if isinstance(subject, str) else "",
+        recipients=tuple(people),
+    )
+
+
+def _people(value: Any) -> list[str]:
+    people = value if isinstance(value, list) else [value]
+    emails = [person.get("email") for person in people if isinstance(person, Mapping)]
+    return [email for email in emails if isinstance(email, str)]
+
+
+def _time(item: Mapping[str, Any]) -> float | None:
+    for name in ("time", "sent_time"):
+        value = item.get(name)
+        if isinstance(value, str):
+            try:
+                return datetime.fromisoformat(value.replace("Z", "+00:00")).timestamp()
+            except (ValueError, OverflowError):
+                continue
+    return None
+
+
+def _is_in_question(intent: Intent, entry: Entry) -> bool:
+    """Tell whether an entry is of the time in question; one whose time cannot be read is."""
+    if entry.time is None or (intent.scheduled and _is_scheduled_as(intent, entry)):
+        return True
+    latest = float("inf") if intent.until is None else intent.until + CLOCK_TOLERANCE
+    return intent.since - CLOCK_TOLERANCE <= entry.time <= latest
+
+
+def _is_scheduled_as(intent: Intent, entry: Entry) -> bool:
+    return entry.time is not None and time_digest(intent.salt, entry.time) == intent.scheduled
+
+
+def _is_final(verdict: Verdict) -> bool:
+    return isinstance(verdict, Found) or (isinstance(verdict, InDoubt) and verdict.lasting)
+
+
+def _without_shared_finds(verdicts: dict[Key, Verdict]) -> dict[Key, Verdict]:
+    """
+    One entry cannot be two mails: where several sends would take the same, without a mark to tell, it is
+    nobody's.
+    """
+    finds = Counter(verdict.message_id for verdict in verdicts.values() if isinstance(verdict, Found))
+    return {
+        key: InDoubt("another send of this task would be the same mail")
+        if isinstance(verdict, Found) and not verdict.by_marker and finds[verdict.message_id] > 1
+        else verdict
+        for key, verdict in verdicts.items()
+    }
+
+
+def _pauses() -> Iterable[float]:
+    yield from PAUSES
+    while True:
+        yield PAUSES[-1]

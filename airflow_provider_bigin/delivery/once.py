@@ -1,0 +1,321 @@
+"""The decisions of at-most-once delivery: send, resume, look, send again, give up."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from airflow_provider_bigin.api.client import BiginClient, SentMail
+from airflow_provider_bigin.api.errors import BiginError, BiginOutcomePendingError, BiginOutcomeUnknownError
+from airflow_provider_bigin.api.mail import Mail
+from airflow_provider_bigin.delivery.attempt import send_repeatedly
+from airflow_provider_bigin.delivery.intent import Intent, SendState, read_state
+from airflow_provider_bigin.delivery.lookup import (
+    SETTLING_TIME,
+    Absent,
+    Found,
+    InDoubt,
+    Unreadable,
+    Verdict,
+    bigin_time,
+    settle,
+)
+from airflow_provider_bigin.delivery.marker import make_marker, with_marker
+from airflow_provider_bigin.delivery.task_try import TaskTry
+
+log = logging.getLogger(__name__)
+
+OnUnknownOutcome = Literal["check", "fail", "resend"]
+ON_UNKNOWN_OUTCOME: tuple[OnUnknownOutcome, ...] = ("check", "fail", "resend")
+
+#: Where the state of a send is kept; the prefix keeps out of the way of what users store.
+STATE_KEY = "airflow_provider_bigin.send"
+
+
+@dataclass(frozen=True)
+class Letter:
+    """A mail and the record that it is sent from."""
+
+    module: str
+    record_id: str
+    mail: Mail
+
+
+class Delivery:
+    """
+    Deliver the one mail of a task at most once, over all tries of the task.
+
+    :param client: sends and reads.
+    :param task_try: the running try.
+    :param on_unknown_outcome: what to do when it cannot be told whether the mail was sent; see
+        :func:`decide`.
+    :param marker_key: the secret from which the mail's invisible mark is made.
+    :param mark_text: put the mark into ``text`` mails too, where readers see it.
+    """
+
+    def __init__(
+        self,
+        client: BiginClient,
+        task_try: TaskTry,
+        *,
+        on_unknown_outcome: OnUnknownOutcome,
+        marker_key: str,
+        mark_text: bool = False,
+    ) -> None:
+        self._client = client
+        self._try = task_try
+        self._policy = on_unknown_outcome
+        self._marker_key = marker_key
+        self._mark_text = mark_text
+
+    def deliver(self, letter: Letter, *, complete: Callable[[Mail], Mail]) -> str:
+        """
+        Send the mail, or find that it is sent.
+
+        :param letter: the mail, as far as it can be known without a request.
+        :param complete: adds what takes requests, such as uploaded files; called only if the mail is about to
+            be sent.
+        :return: its ``message_id``.
+        :raises BiginOutcomePendingError: if the next try shall look for it.
+        :raises BiginOutcomeUnknownError: if a person has to look for it.
+        :raises BiginError: if it was surely not sent.
+        """
+        state = self._recall()
+        was_cleared = state is not None and state.max_tries != self._try.max_tries
+        if state and state.status == "sent" and state.message_id and not was_cleared:
+            log.info(
+                "An earlier try has sent this mail already (message_id %s); not sending it again.",
+                state.message_id,
+            )
+            return state.message_id
+        epoch = self._epoch(state, was_cleared=was_cleared)
+        claimed = _claimed(state)
+        marker = make_marker(self._marker_key, (*self._try.identity, epoch))
+        if state and state.status == "open":
+            # What is looked for is what the intent says, not what this try would render.
+            intent = state.intent or self._presumed_intent(letter, marker)
+            found = self._look_for_earlier(intent, claimed, was_cleared=was_cleared)
+            if found:
+                self._save(
+                    SendState("open", self._try.max_tries, epoch, claimed=claimed).sent(found.message_id)
+                )
+                return found.message_id
+        else:
+            log.info("Sending the mail%s.", " again, since the task was cleared" if was_cleared else "")
+        mail = with_marker(complete(letter.mail), marker, in_text=self._mark_text)
+        return self._send(
+            replace(letter, mail=mail), SendState("open", self._try.max_tries, epoch, claimed=claimed), marker
+        )
+
+    def _recall(self) -> SendState | None:
+        """
+        Tell how far earlier tries have come; None if nothing was begun.
+
+        A stored value that cannot be understood, and any retry where nothing can be stored, may have sent at
+        an unknown time.
+        """
+        unknown = SendState("open", self._try.max_tries, self._try.first_number)
+        if self._try.store is None:
+            return unknown if self._try.is_retry else None
+        stored = self._try.store.get(STATE_KEY)
+        return None if stored is None else read_state(stored) or unknown
+
+    def _epoch(self, state: SendState | None, *, was_cleared: bool) -> int:
+        if state is None:
+            return self._try.first_number
+        return max(self._try.first_number, state.epoch + 1) if was_cleared else state.epoch
+
+    def _presumed_intent(self, letter: Letter, marker: str) -> Intent:
+        """Describe what an earlier try will have sent if it sent, at some time since the run began."""
+        return Intent.of(
+            letter.module, letter.record_id, letter.mail, since=self._try.begun_at, until=None, marker=marker
+        )
+
+    def _look_for_earlier(
+        self, intent: Intent, claimed: tuple[str, ...], *, was_cleared: bool
+    ) -> Found | None:
+        log.info("An earlier try may have sent this mail; looking for it among the record's e-mails.")
+        until = intent.until if intent.until is not None else self._latest_arrival()
+        verdict = settle(self._client, {0: intent}, until=until, claimed=claimed)[0]
+        if isinstance(verdict, Found):
+            _log_found(verdict)
+            if was_cleared:
+                log.info(
+                    "This is the mail from before the task was cleared. Clear the task once more to send"
+                    " another."
+                )
+            return verdict
+        decision = decide(
+            verdict,
+            policy=self._policy,
+            is_own=False,
+            is_scheduled=intent.scheduled is not None,
+            was_cleared=was_cleared,
+        )
+        if decision != "send":
+            raise undelivered(verdict, decision, intent)
+        log.info("%s Sending it.", _describe(verdict))
+        return None
+
+    def _send(self, letter: Letter, state: SendState, marker: str) -> str:
+        module, record_id, mail = letter.module, letter.record_id, letter.mail
+
+        def announce() -> None:
+            nonlocal state
+            now = bigin_time(self._client)
+            intent = Intent.of(
+                module, record_id, mail, since=now, until=self._latest_arrival(), marker=marker
+            )
+            state = SendState("open", state.max_tries, state.epoch, intent, claimed=state.claimed)
+            self._save_or_stop(state)
+
+        def post() -> SentMail:
+            return self._client.send_mail(module, record_id, mail, before_post=announce)
+
+        try:
+            sent = send_repeatedly(post, clock=self._client.clock)
+        except BiginOutcomeUnknownError as error:
+            return self._find_own(state, error)
+        except BiginError:
+            if state.intent:
+                self._save(state.not_sent())
+            raise
+        self._save(state.sent(sent.message_id))
+        return sent.message_id
+
+    def _find_own(self, state: SendState, error: BiginOutcomeUnknownError) -> str:
+        """Look for the mail whose answer was lost in this try."""
+        if state.intent is None:
+            raise error
+        log.warning(
+            "It is not known whether the mail was sent (%s); looking for it among the record's e-mails.",
+            error.message,
+        )
+        verdict = settle(
+            self._client, {0: state.intent}, until=self._latest_arrival(), claimed=state.claimed
+        )[0]
+        if isinstance(verdict, Found):
+            _log_found(verdict)
+            self._save(state.sent(verdict.message_id))
+            return verdict.message_id
+        decision = decide(
+            verdict,
+            policy=self._policy,
+            is_own=True,
+            is_scheduled=state.intent.scheduled is not None,
+            was_cleared=False,
+        )
+        raise undelivered(verdict, decision, state.intent) from error
+
+    def _latest_arrival(self) -> float:
+        """
+        Tell until when, by Bigin's clock, a request that is made now may still put its mail into the list.
+        """
+        return bigin_time(self._client) + self._client.timeout + SETTLING_TIME
+
+    def _save_or_stop(self, state: SendState) -> None:
+        """
+        Write an intent. If that fails nothing may be sent: Airflow may have given up on this try and started
+        another.
+        """
+        if self._try.store is None:
+            return
+        try:
+            self._try.store.set(STATE_KEY, state.as_json())
+        except Exception:
+            log.error(
+                "The intent to send could not be written to Airflow's task state store, so nothing is sent."
+            )
+            raise
+
+    def _save(self, state: SendState) -> None:
+        """
+        Write what became of an intent. If that fails the intent stays open, and the next try looks for the
+        mail.
+        """
+        if self._try.store is None:
+            return
+        try:
+            self._try.store.set(STATE_KEY, state.as_json())
+        except Exception as error:
+            log.warning(
+                "The state of the mail could not be written to Airflow's task state store (%s).",
+                type(error).__name__,
+            )
+
+
+Decision = Literal["send", "retry", "give up"]
+
+
+def decide(
+    verdict: Absent | InDoubt | Unreadable,
+    *,
+    policy: OnUnknownOutcome,
+    is_own: bool,
+    is_scheduled: bool,
+    was_cleared: bool,
+) -> Decision:
+    """
+    Decide what follows when a mail that may have been sent is not found.
+
+    :param verdict: what the look for it gave.
+    :param policy: ``check``: send again only if it is surely absent, and give up in doubt; ``fail``: never
+        send again; ``resend``: send again unless it was found.
+    :param is_own: whether this very try may have sent it. Then it is the next try that looks once more and
+        sends.
+    :param is_scheduled: whether it was to leave later. Then its absence proves nothing.
+    :param was_cleared: whether a person has cleared the task since, and so asked for a mail.
+    """
+    if isinstance(verdict, Unreadable):
+        return "retry"
+    if was_cleared:
+        return "send"
+    is_absent = isinstance(verdict, Absent) and not is_scheduled
+    if policy == "resend" or (policy == "check" and is_absent):
+        return "retry" if is_own else "send"
+    return "give up"
+
+
+def undelivered(
+    verdict: Absent | InDoubt | Unreadable, decision: Decision, intent: Intent
+) -> BiginOutcomeUnknownError:
+    """Make the error for a mail that may have been sent and is not found; it says what a person can do."""
+    if decision == "retry":
+        return BiginOutcomePendingError(
+            f"{_describe(verdict)} This try sends nothing more",
+            hint="The next try of this task looks once more before it sends; give the task retries if it has"
+            " none left",
+        )
+    return BiginOutcomeUnknownError(
+        _describe(verdict),
+        hint=f"Nothing is sent again without you. Look at the e-mails of record {intent.record_id} in"
+        f" {intent.module}: if the mail is"
+        " there, mark this task as success; if it is not, clear the task to send it",
+    )
+
+
+def _describe(verdict: Verdict) -> str:
+    if isinstance(verdict, Absent):
+        return "The mail is not among its record's e-mails."
+    if isinstance(verdict, InDoubt):
+        return f"It cannot be told whether the mail was sent, because {verdict.reason}."
+    if isinstance(verdict, Unreadable):
+        reason = verdict.error.code or verdict.error.message
+        return f"The record's e-mails cannot be read at the moment ({reason})."
+    return f"The mail was sent (message_id {verdict.message_id})."
+
+
+def _log_found(found: Found) -> None:
+    how = "by its mark" if found.by_marker else "by its subject, recipients and time"
+    log.info(
+        "The mail was sent (message_id %s); it was found %s. Not sending it again.", found.message_id, how
+    )
+
+
+def _claimed(state: SendState | None) -> tuple[str, ...]:
+    """Name the mails that belong to sends of this task before it was cleared."""
+    if state is None:
+        return ()
+    return (*state.claimed, state.message_id) if state.message_id else state.claimed

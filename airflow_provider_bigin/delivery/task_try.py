@@ -1,0 +1,88 @@
+"""What Airflow tells of the running try of a task, on every version from 2.11 on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+#: How far the clocks of Airflow's database and of Bigin may be apart, in seconds, where they have to be
+#: compared.
+CLOCK_SKEW = 300.0
+
+
+class TaskStateStore(Protocol):
+    """What is used of ``context["task_state_store"]``, which Airflow has from 3.3 on."""
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return the value of a key."""
+
+    def set(self, key: str, value: Any) -> None:
+        """Replace the value of a key."""
+
+
+@dataclass(frozen=True)
+class TaskTry:
+    """
+    One try of one task instance.
+
+    :param identity: DAG, run, task and map index.
+    :param number: of the try, from 1.
+    :param max_tries: Airflow's number of the last try; a clear raises it, a retry does not.
+    :param first_number: of the first try since the task was last cleared.
+    :param begun_at: epoch seconds before which no try since then has started.
+    :param store: survives retries; None before Airflow 3.3.
+    """
+
+    identity: tuple[str | int, ...]
+    number: int
+    max_tries: int
+    first_number: int
+    begun_at: float
+    store: TaskStateStore | None
+
+    @property
+    def is_retry(self) -> bool:
+        """Whether an earlier try since the last clear may have sent something."""
+        return self.number > self.first_number
+
+    @classmethod
+    def from_context(cls, context: Mapping[str, Any]) -> TaskTry:
+        """Read the context that Airflow gives to ``execute()``."""
+        task_instance, dag_run = context["ti"], context["dag_run"]
+        return cls(
+            identity=(
+                task_instance.dag_id,
+                task_instance.run_id,
+                task_instance.task_id,
+                -1 if task_instance.map_index is None else task_instance.map_index,
+            ),
+            number=task_instance.try_number,
+            max_tries=task_instance.max_tries,
+            first_number=first_try_number(
+                number=task_instance.try_number,
+                max_tries=task_instance.max_tries,
+                retries=context["task"].retries,
+                was_cleared=getattr(dag_run, "clear_number", None) != 0,
+            ),
+            begun_at=_begun_at(dag_run),
+            store=context.get("task_state_store"),
+        )
+
+
+def first_try_number(*, number: int, max_tries: int, retries: int, was_cleared: bool) -> int:
+    """
+    Tell the number of the first try since the task was last cleared.
+
+    Clearing sets ``max_tries`` to the last try's number plus ``retries``. If ``retries`` was edited since,
+    the result is off; then it is better to take a first try for a retry, which looks before it sends, than
+    the other way round.
+    """
+    first = max_tries - (retries or 0) + 1
+    return first if was_cleared and 1 < first <= number else 1
+
+
+def _begun_at(dag_run: Any) -> float:
+    """A run that is cleared after it has finished starts anew; one that is cleared while it runs does not."""
+    start = getattr(dag_run, "start_date", None)
+    return start.timestamp() - CLOCK_SKEW if start else 0.0

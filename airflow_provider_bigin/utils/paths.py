@@ -1,0 +1,38 @@
+"""Paths as users write them: local ones and those of object storage."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from airflow_provider_bigin.api.errors import BiginInvalidMailError
+from airflow_provider_bigin.version_compat import object_storage_path
+
+
+def to_paths(value: Any, field: str) -> list[Any]:
+    """
+    Read one path or several: local ones, or URLs of Airflow's object storage such as
+    ``s3://conn@bucket/report.pdf``.
+
+    :param value: text, a path object, or a list of these; None is no path.
+    :param field: the name of the argument, for the error.
+    :raises BiginInvalidMailError: if something is no path.
+    """
+    if value is None or value == "":
+        return []
+    if isinstance(value, (str, os.PathLike)) or hasattr(value, "protocol"):
+        return [to_path(value, field)]
+    if isinstance(value, Iterable) and not isinstance(value, (bytes, bytearray, dict)):
+        return [to_path(item, field) for item in value]
+    raise BiginInvalidMailError(f"{field}: {value!r} is neither a path nor a list of paths")
+
+
+def to_path(value: Any, field: str) -> Any:
+    """Read one path; see :func:`to_paths`."""
+    if hasattr(value, "protocol"):  # an ObjectStoragePath
+        return value
+    if not isinstance(value, (str, os.PathLike)) or not str(value).strip():
+        raise BiginInvalidMailError(f"{field}: {value!r} is no path")
+    return object_storage_path(str(value)) if "://" in str(value) else Path(value)
