@@ -85,7 +85,7 @@ class Mail:
         mail_format: str = "html",
         org_email: bool = False,
         scheduled_time: datetime | str | None = None,
-        attachments: Iterable[Any] | str | None = None,
+        attachments: Any = None,
     ) -> Mail:
         """
         Check and convert what people write.
@@ -345,8 +345,12 @@ def _mail_format(value: Any) -> str:
     return str(value)
 
 
-def _attachment_ids(value: Iterable[Any] | str | None) -> tuple[str, ...]:
-    ids = [value] if isinstance(value, str) else list(value or ())
+def _attachment_ids(value: Any) -> tuple[str, ...]:
+    if isinstance(value, (str, Mapping)):
+        value = [value]
+    elif value is not None and not isinstance(value, Iterable):
+        raise BiginInvalidMailError(f"attachments: {value!r} is no list of ids of uploaded files")
+    ids = list(value or ())
     checked = tuple(_attachment_id(item) for item in ids if item != "")
     if len(checked) > MAX_ATTACHMENTS:
         raise BiginInvalidMailError(f"attachments: {len(checked)} files, but Bigin allows {MAX_ATTACHMENTS}")

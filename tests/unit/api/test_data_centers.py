@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_bigin.api.data_centers import (
+    DATA_CENTERS,
+    checked_accounts_server,
+    checked_api_domain,
+    get_data_center,
+)
+from airflow_provider_bigin.api.errors import BiginConfigurationError
+from airflow_provider_bigin.get_provider_info import CONNECTION_FIELDS
+
+
+def test_canada_has_two_domains():
+    assert get_data_center(" CA ") == ("https://accounts.zohocloud.ca", "https://www.zohoapis.ca")
+
+
+def test_an_unknown_region_is_told_the_known_ones():
+    with pytest.raises(
+        BiginConfigurationError, match="unknown region 'uk': use one of us, eu, au, in, cn, jp, sa, ca"
+    ):
+        get_data_center("uk")
+
+
+def test_the_form_offers_the_regions_of_the_table():
+    assert CONNECTION_FIELDS["region"]["schema"]["enum"] == list(DATA_CENTERS)
+
+
+@pytest.mark.parametrize("center", DATA_CENTERS.values(), ids=DATA_CENTERS)
+def test_the_hosts_of_the_table_are_trusted(center):
+    assert checked_accounts_server(center.accounts_server + "/") == center.accounts_server
+    assert checked_api_domain(center.api_domain) == center.api_domain
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:8480", "http://127.8.9.10", "https://localhost:1", "http://[::1]:8480/"]
+)
+def test_loopback_is_trusted(url):
+    assert checked_api_domain(url) == url.rstrip("/")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "https://evil.example",
+        "http://www.zohoapis.com",
+        "https://www.zohoapis.com.evil.example",
+        "https://www.zohoapis.com@evil.example",
+        "https://accounts.zoho.com",
+        "http://127.0.0.1@evil.example",
+        "http://127.0.0.1:80\\@evil.example",
+        "http://127.0.0.1#@evil.example",
+        "http://127.0.0.1.evil.example",
+        "http://127.0.0.1/bigin",
+        "http://10.0.0.1",
+        "http://0.0.0.0",
+        "http://localhost.evil.example",
+        "ftp://127.0.0.1",
+        "http://127.0.0.1:port",
+        "http://[::1",
+    ],
+)
+def test_no_other_host_is_trusted_with_a_token(url):
+    with pytest.raises(BiginConfigurationError, match="not trusted with a token"):
+        checked_api_domain(url)
+
+
+@given(st.text() | st.from_regex(r"https?://[a-z0-9.@:\[\]#\\/?%-]{0,30}", fullmatch=True))
+def test_what_is_trusted_is_loopback_or_of_the_table(url):
+    try:
+        origin = checked_api_domain(url)
+    except BiginConfigurationError:
+        return
+    host = urlsplit(origin).hostname or ""
+    assert host in ("localhost", "::1") or host.startswith("127.") or "zohoapis" in host
