@@ -152,6 +152,12 @@ class BiginOutcomePendingError(BiginOutcomeUnknownError):
     retryable = True
 
 
+class BiginTryGivenUpError(BiginError):
+    """Airflow has failed, finished or restarted the task meanwhile; this try may not send any more."""
+
+    retryable = True
+
+
 _BY_CODE: dict[str, type[BiginError]] = {
     "INVALID_TOKEN": BiginAuthenticationError,
     "AUTHENTICATION_FAILURE": BiginAuthenticationError,

@@ -325,7 +325,7 @@ def _address(email: str, name: Any, field: str, written: str) -> Address:
 
 
 def _refuse_rendered_list(text: str, field: str) -> None:
-    if text.strip().startswith(("[", "{")):
+    if re.fullmatch(r"\s*(\[.*\]|\{.*\})\s*", text, re.DOTALL):
         raise BiginInvalidMailError(
             f"{field}: {text!r} is a list that a template turned into text; join it in the template"
             " (`{{ addresses | join(',') }}`), or set render_template_as_native_obj=True on the DAG"

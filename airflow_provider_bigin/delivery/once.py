@@ -8,7 +8,12 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from airflow_provider_bigin.api.client import BiginClient, SentMail
-from airflow_provider_bigin.api.errors import BiginError, BiginOutcomePendingError, BiginOutcomeUnknownError
+from airflow_provider_bigin.api.errors import (
+    BiginError,
+    BiginOutcomePendingError,
+    BiginOutcomeUnknownError,
+    BiginTryGivenUpError,
+)
 from airflow_provider_bigin.api.mail import Mail
 from airflow_provider_bigin.delivery.attempt import send_repeatedly
 from airflow_provider_bigin.delivery.intent import Intent, SendState, read_state
@@ -217,18 +222,19 @@ class Delivery:
 
     def _save_or_stop(self, state: SendState) -> None:
         """
-        Write an intent. If that fails nothing may be sent: Airflow may have given up on this try and started
-        another.
+        Write an intent. If that fails, or Airflow has given up on this try, nothing may be sent: another try may be
+        running.
         """
-        if self._try.store is None:
-            return
-        try:
-            self._try.store.set(STATE_KEY, state.as_json())
-        except Exception:
-            log.error(
-                "The intent to send could not be written to Airflow's task state store, so nothing is sent."
-            )
-            raise
+        if self._try.store is not None:
+            try:
+                self._try.store.set(STATE_KEY, state.as_json())
+            except Exception:
+                log.error(
+                    "The intent to send could not be written to Airflow's task state store; nothing is sent."
+                )
+                raise
+        if self._try.is_given_up():
+            raise BiginTryGivenUpError("Airflow has given up on this try of the task, so it sends nothing")
 
     def _save(self, state: SendState) -> None:
         """

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 #: How far the clocks of Airflow's database and of Bigin may be apart, in seconds, where they have to be
@@ -32,6 +33,7 @@ class TaskTry:
     :param first_number: of the first try since the task was last cleared.
     :param begun_at: epoch seconds before which no try since then has started.
     :param store: survives retries; None before Airflow 3.3.
+    :param read_state: asks Airflow for the task's state.
     """
 
     identity: tuple[str | int, ...]
@@ -40,11 +42,20 @@ class TaskTry:
     first_number: int
     begun_at: float
     store: TaskStateStore | None
+    read_state: Callable[[], str | None]
 
     @property
     def is_retry(self) -> bool:
         """Whether an earlier try since the last clear may have sent something."""
         return self.number > self.first_number
+
+    def is_given_up(self) -> bool:
+        """
+        Tell whether Airflow no longer counts on this try: a worker that was frozen may wake after its task has failed.
+
+        The store refuses what such a try writes only if another one followed it.
+        """
+        return self.read_state() != "running"
 
     @classmethod
     def from_context(cls, context: Mapping[str, Any]) -> TaskTry:
@@ -67,6 +78,7 @@ class TaskTry:
             ),
             begun_at=_begun_at(dag_run),
             store=context.get("task_state_store"),
+            read_state=partial(_read_state, task_instance),
         )
 
 
@@ -86,3 +98,17 @@ def _begun_at(dag_run: Any) -> float:
     """A run that is cleared after it has finished starts anew; one that is cleared while it runs does not."""
     start = getattr(dag_run, "start_date", None)
     return start.timestamp() - CLOCK_SKEW if start else 0.0
+
+
+def _read_state(task_instance: Any) -> str | None:
+    if not hasattr(task_instance, "get_task_states"):  # Airflow 2
+        return str(task_instance.current_state())
+    is_mapped = task_instance.map_index is not None and task_instance.map_index >= 0
+    states = task_instance.get_task_states(
+        dag_id=task_instance.dag_id,
+        task_ids=[task_instance.task_id],
+        run_ids=[task_instance.run_id],
+        map_index=task_instance.map_index if is_mapped else None,
+    )
+    # A mapped task's key ends in its map index.
+    return next((str(state) for tasks in states.values() for state in tasks.values()), None)
