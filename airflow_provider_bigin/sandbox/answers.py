@@ -1,0 +1,123 @@
+"""Answers in Bigin's form."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from starlette.responses import Response
+
+JSON_TYPE = "application/json;charset=UTF-8"
+
+
+class BiginResponse(Response):
+    """JSON as Zoho's servers write it."""
+
+    media_type = JSON_TYPE
+
+    def render(self, content: Any) -> bytes:
+        """Return the body."""
+        return to_json(content)
+
+
+def to_json(content: Any) -> bytes:
+    """Return compact UTF-8 JSON."""
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def no_content() -> Response:
+    """Return the 204 that stands for "nothing found"."""
+    return Response(status_code=204)
+
+
+class ApiError(Exception):
+    """A refusal in Bigin's form.
+
+    :param status: the HTTP status.
+    :param code: the error code.
+    :param message: the text that goes with it.
+    :param details: what is wrong, where; Bigin also has ``[]`` here.
+    :param item: whether the error is wrapped in ``data[]``, as errors of an item are, or flat.
+    """
+
+    def __init__(
+        self, status: int, code: str, message: str, details: Any = None, *, item: bool = False
+    ) -> None:
+        super().__init__(code)
+        self.status = status
+        error = {
+            "code": code,
+            "details": {} if details is None else details,
+            "message": message,
+            "status": "error",
+        }
+        self.body: dict[str, Any] = {"data": [error]} if item else error
+
+    def response(self) -> BiginResponse:
+        """Return the answer."""
+        return BiginResponse(self.body, self.status)
+
+
+def authentication_failure() -> ApiError:
+    """Return the refusal of a call without a usable ``Authorization`` header."""
+    return ApiError(401, "AUTHENTICATION_FAILURE", "Authentication failed")
+
+
+def invalid_token() -> ApiError:
+    """Return the refusal of an access token that is unknown, expired or evicted."""
+    return ApiError(401, "INVALID_TOKEN", "invalid oauth token")
+
+
+def scope_mismatch() -> ApiError:
+    """Return the refusal of a token whose grant does not cover the call; ``details`` is a list in real answers."""
+    return ApiError(401, "OAUTH_SCOPE_MISMATCH", "invalid oauth scope to access this URL", [])
+
+
+def too_many_requests(message: str) -> ApiError:
+    """Return a 429 with one of its texts."""
+    return ApiError(429, "TOO_MANY_REQUESTS", message)
+
+
+def sub_concurrency() -> ApiError:
+    """Return the 429 for too many calls at once."""
+    return too_many_requests(
+        "You have exceeded the sub-concurrency limit of this API. Please try again after some time."
+    )
+
+
+def no_credits() -> ApiError:
+    """Return the 429 for a day's credits used up."""
+    return too_many_requests("You have exceeded the API credits of your organization for 24 hours.")
+
+
+def daily_limit() -> ApiError:
+    """Return the refusal of a mail beyond the day's number."""
+    return ApiError(400, "LIMIT_EXCEEDED", "You have reached the limit of mails per day.", item=True)
+
+
+def invalid_id(path_index: int) -> ApiError:
+    """Return the refusal of an id in the path.
+
+    :param path_index: its place in the path; 1 is the record, 3 a related item.
+    """
+    which = "id" if path_index == 1 else "related id"
+    return ApiError(
+        400, "INVALID_DATA", f"the {which} given seems to be invalid", {"resource_path_index": path_index}
+    )
+
+
+def invalid_module() -> ApiError:
+    """Return the refusal of a module."""
+    message = "the module name given seems to be invalid"
+    return ApiError(400, "INVALID_MODULE", message, {"resource_path_index": 0})
+
+
+def unknown_url() -> ApiError:
+    """Return the refusal of an address that is no endpoint."""
+    return ApiError(404, "INVALID_URL_PATTERN", "Please check if the URL trying to access is a correct one")
+
+
+def missing_parameter(name: str) -> ApiError:
+    """Return the refusal of a call without a query parameter that it needs."""
+    message = "One of the expected parameter is missing"
+    return ApiError(400, "REQUIRED_PARAM_MISSING", message, {"param_name": name})

@@ -1,0 +1,192 @@
+"""The control API under ``/sandbox``: look at what arrived, order faults, move the clock."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, HTTPException
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from airflow_provider_bigin.sandbox import mails, oauth, seed
+from airflow_provider_bigin.sandbox.clock import iso
+from airflow_provider_bigin.sandbox.faults import Fault
+from airflow_provider_bigin.sandbox.settings import Settings
+from airflow_provider_bigin.sandbox.state import SandboxOfRequest
+
+router = APIRouter(prefix="/sandbox")
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Advance(_Body):
+    """Body of ``POST /sandbox/clock``."""
+
+    advance: float
+
+
+class Throttle(_Body):
+    """Body of ``POST /sandbox/tokens/throttle``."""
+
+    seconds: float = Field(ge=0)
+
+
+class Status(_Body):
+    """Body of ``POST /sandbox/mails/{message_id}/status``."""
+
+    type: str
+    reason: str | None = None
+
+
+class NewRecords(_Body):
+    """Body of ``POST /sandbox/records/{module}``."""
+
+    records: list[dict[str, Any]] = []
+    count: int = Field(0, ge=0)
+
+
+@router.post("/reset")
+async def reset(sandbox: SandboxOfRequest) -> dict[str, Any]:
+    """Return to the state of a new sandbox."""
+    sandbox.reset()
+    return {"status": "reset"}
+
+
+@router.get("/mails")
+async def get_mails(
+    sandbox: SandboxOfRequest, record_id: str | None = None, limit: int = -1
+) -> dict[str, list[dict[str, Any]]]:
+    """Return mails, newest first."""
+    now = sandbox.clock.now()
+    return {"mails": [mails.as_json(row, now) for row in mails.newest(sandbox.store, record_id, limit)]}
+
+
+@router.get("/mails/count")
+async def count_mails(sandbox: SandboxOfRequest, record_id: str | None = None) -> dict[str, int]:
+    """Return how many mails there are."""
+    return {"count": mails.count(sandbox.store, record_id)}
+
+
+@router.get("/mails/counts")
+async def count_mails_by_record(sandbox: SandboxOfRequest) -> dict[str, int]:
+    """Return how many mails each record has."""
+    return mails.counts(sandbox.store)
+
+
+@router.post("/mails/{message_id}/status")
+async def set_status(message_id: str, status: Status, sandbox: SandboxOfRequest) -> dict[str, Any]:
+    """Let a mail be opened, bounce, or anything else."""
+    row = mails.find(sandbox.store, message_id)
+    if row is None:
+        raise HTTPException(404, "no such mail")
+    mails.note_status(sandbox.store, row, status.type, status.reason, sandbox.clock.now())
+    return {"message_id": message_id, "state": status.type}
+
+
+@router.get("/clock")
+async def get_clock(sandbox: SandboxOfRequest) -> dict[str, float]:
+    """Return the time."""
+    return {"now": sandbox.clock.now()}
+
+
+@router.post("/clock")
+async def advance_clock(body: Advance, sandbox: SandboxOfRequest) -> dict[str, float]:
+    """Let time pass at once."""
+    sandbox.advance_clock(body.advance)
+    return {"now": sandbox.clock.now()}
+
+
+@router.get("/settings")
+async def get_settings(sandbox: SandboxOfRequest) -> Settings:
+    """Return all settings."""
+    return sandbox.settings
+
+
+@router.patch("/settings")
+async def change_settings(changes: dict[str, Any], sandbox: SandboxOfRequest) -> Settings:
+    """Change some settings."""
+    try:
+        sandbox.change_settings(changes)
+    except ValidationError as error:
+        raise HTTPException(422, error.errors(include_url=False, include_context=False)) from None
+    return sandbox.settings
+
+
+@router.get("/faults")
+async def get_faults(sandbox: SandboxOfRequest) -> dict[str, list[dict[str, Any]]]:
+    """Return the faults still to come."""
+    return {"faults": sandbox.faults.waiting()}
+
+
+@router.post("/faults")
+async def add_fault(fault: Fault, sandbox: SandboxOfRequest) -> dict[str, list[dict[str, Any]]]:
+    """Order a fault."""
+    sandbox.faults.add(fault)
+    return {"faults": sandbox.faults.waiting()}
+
+
+@router.delete("/faults")
+async def delete_faults(sandbox: SandboxOfRequest) -> dict[str, list[dict[str, Any]]]:
+    """Call all faults off."""
+    sandbox.faults.clear()
+    return {"faults": []}
+
+
+@router.get("/requests")
+async def count_requests(sandbox: SandboxOfRequest) -> dict[str, dict[str, int]]:
+    """Return how many calls there were, by name and by status of the answer."""
+    return {"counts": dict(sandbox.traffic.counts), "statuses": dict(sandbox.traffic.statuses)}
+
+
+@router.get("/requests/log")
+async def get_log(sandbox: SandboxOfRequest, limit: int = 100) -> dict[str, list[dict[str, Any]]]:
+    """Return the last calls, newest first, without their secrets."""
+    return {"requests": list(reversed(sandbox.traffic.log))[: max(limit, 0)]}
+
+
+@router.post("/tokens/expire")
+async def expire_tokens(sandbox: SandboxOfRequest) -> dict[str, int]:
+    """Make every access token invalid."""
+    return {"expired": sandbox.store.execute("DELETE FROM access_token").rowcount}
+
+
+@router.post("/tokens/throttle")
+async def throttle_tokens(body: Throttle, sandbox: SandboxOfRequest) -> dict[str, float]:
+    """Let the token endpoint refuse everybody for some time."""
+    sandbox.throttled_until = sandbox.clock.now() + body.seconds
+    return {"until": sandbox.throttled_until}
+
+
+@router.post("/grants")
+async def new_grant(sandbox: SandboxOfRequest) -> dict[str, str]:
+    """Make a grant code, as the API console does."""
+    return {"code": oauth.new_grant(sandbox)}
+
+
+@router.post("/refresh_token/revoke")
+async def revoke_refresh_token(sandbox: SandboxOfRequest) -> dict[str, int]:
+    """Revoke every refresh token, and the access tokens with them."""
+    sandbox.store.execute("DELETE FROM access_token")
+    return {"revoked": sandbox.store.execute("DELETE FROM refresh_token").rowcount}
+
+
+@router.post("/records/{module}")
+async def add_records(module: str, body: NewRecords, sandbox: SandboxOfRequest) -> dict[str, list[str]]:
+    """Add the given records, or a number of made-up ones."""
+    if module not in seed.MODULES:
+        raise HTTPException(404, f"no module {module!r}; there are {', '.join(seed.MODULES)}")
+    now = sandbox.clock.now()
+    # Ids count on from the seeded ones, which end at 5000000000000000999.
+    next_id = max(
+        5000000000000001000,
+        1 + sandbox.store.value("SELECT max(CAST(id AS INTEGER)) FROM record WHERE length(id) = 19"),
+    )
+    given = [*body.records, *({} for _ in range(body.count))]
+    records = []
+    for offset, fields in enumerate(given):
+        record_id = str(fields.get("id", next_id + offset))
+        fields = fields or seed.made_up(module, record_id)
+        records.append(seed.complete(module, {**fields, "id": record_id}, iso(now)))
+    seed.insert_records(sandbox.store, module, records, now)
+    return {"ids": [record["id"] for record in records]}

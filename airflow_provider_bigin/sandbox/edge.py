@@ -1,0 +1,133 @@
+"""The edge of the sandbox: everything between the socket and the handlers."""
+
+from __future__ import annotations
+
+import asyncio
+from email.utils import formatdate
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from airflow_provider_bigin.sandbox.answers import sub_concurrency, to_json
+from airflow_provider_bigin.sandbox.clock import iso
+from airflow_provider_bigin.sandbox.faults import OUTAGES, Answer
+from airflow_provider_bigin.sandbox.server import drop_connection
+from airflow_provider_bigin.sandbox.state import Sandbox
+from airflow_provider_bigin.sandbox.traffic import Call, call_of
+
+
+class Edge:
+    """ASGI middleware that logs Bigin's calls, spoils them as ordered, delays them, and adds Zoho's headers.
+
+    A request is carried out before its latency is slept, so that a mail counts as taken while its answer is still
+    under way.
+
+    :param app: the handlers.
+    :param sandbox: what they work on.
+    """
+
+    def __init__(self, app: ASGIApp, sandbox: Sandbox) -> None:
+        self.app = app
+        self.sandbox = sandbox
+        self._sending = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        call = call_of(scope["path"])
+        if call is None:
+            await _deliver(await _run(self.app, scope, receive), send, self.sandbox.clock.now())
+            return
+        entry = self.sandbox.traffic.arrived(call, scope, self.sandbox.clock.now())
+        self._sending += call.name == "send_mail"
+        try:
+            answer = await self._answer(call, scope, receive)
+            self.sandbox.traffic.answered(entry, answer and answer.status)
+            if answer is None:
+                await drop_connection(scope, receive)
+            else:
+                await _deliver(answer, send, self.sandbox.clock.now())
+        finally:
+            self._sending -= call.name == "send_mail"
+
+    async def _answer(self, call: Call, scope: Scope, receive: Receive) -> Answer | None:
+        fault = self.sandbox.faults.take(call)
+        if fault is None:
+            answer = await self._true_answer(call, scope, receive)
+        elif fault.effect.processed:
+            true_answer = await self._true_answer(call, scope, receive)
+            answer = true_answer and fault.alter(true_answer, self.sandbox.settings)
+        else:
+            answer = fault.alter(Answer(200), self.sandbox.settings)
+        delay = (fault.seconds if fault else 0.0) + (self.sandbox.settings.latency if _is_api(scope) else 0.0)
+        if delay:
+            await asyncio.sleep(delay)
+        if answer is not None:
+            self._add_headers(answer, scope)
+        return answer
+
+    async def _true_answer(self, call: Call, scope: Scope, receive: Receive) -> Answer | None:
+        settings = self.sandbox.settings
+        if call.name == "emails" and settings.emails_outage == "timeout":
+            await _until_the_client_gives_up(receive)
+            return None
+        if call.name == "emails" and settings.emails_outage:
+            return OUTAGES[settings.emails_outage].change(Answer(200), settings)
+        limit = settings.concurrency_limit
+        if call.name == "send_mail" and limit is not None and self._sending > limit:
+            refusal = sub_concurrency()
+            return Answer(refusal.status, to_json(refusal.body))
+        return await _run(self.app, scope, receive)
+
+    def _add_headers(self, answer: Answer, scope: Scope) -> None:
+        answer.headers["server"] = "ZGS"
+        answer.headers["cache-control"] = "no-store, no-cache, must-revalidate, private"
+        if not _is_api(scope):
+            return
+        if self.sandbox.settings.credits_remaining is not None:
+            answer.headers["x-api-credits-remaining"] = str(self.sandbox.settings.credits_remaining)
+        expires_at = scope.get("state", {}).get("token_expires_at")
+        if expires_at is not None and answer.status == 200:
+            answer.headers["x-accesstoken-reset"] = iso(expires_at)
+            answer.headers.setdefault("content-disposition", "attachment; filename=response.json")
+
+
+def _is_api(scope: Scope) -> bool:
+    path: str = scope["path"]
+    return path.startswith("/bigin/")
+
+
+async def _run(app: ASGIApp, scope: Scope, receive: Receive) -> Answer:
+    answer = Answer(500, headers={})
+    chunks: list[bytes] = []
+
+    async def collect(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            answer.status = message["status"]
+            answer.headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in message["headers"]}
+        elif message["type"] == "http.response.body":
+            chunks.append(message.get("body", b""))
+
+    await app(scope, receive, collect)
+    answer.body = b"".join(chunks)
+    return answer
+
+
+async def _deliver(answer: Answer, send: Send, now: float) -> None:
+    headers = {**answer.headers, "date": formatdate(now, usegmt=True)}
+    if answer.status != 204:
+        headers["content-length"] = str(len(answer.body))
+    await send(
+        {
+            "type": "http.response.start",
+            "status": answer.status,
+            "headers": [(k.encode("latin-1"), v.encode("latin-1")) for k, v in headers.items()],
+        }
+    )
+    await send({"type": "http.response.body", "body": answer.body})
+
+
+async def _until_the_client_gives_up(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

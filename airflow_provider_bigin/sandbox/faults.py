@@ -1,0 +1,235 @@
+"""What is to go wrong with the next calls, and how it looks from outside."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from airflow_provider_bigin.sandbox.answers import (
+    JSON_TYPE,
+    ApiError,
+    daily_limit,
+    invalid_token,
+    no_credits,
+    scope_mismatch,
+    sub_concurrency,
+    to_json,
+    too_many_requests,
+)
+from airflow_provider_bigin.sandbox.settings import Settings
+from airflow_provider_bigin.sandbox.traffic import Call
+
+HTML_502 = b"""<html>
+<head><title>502 Bad Gateway</title></head>
+<body><center><h1>502 Bad Gateway</h1></center><hr><center>ZGS</center></body>
+</html>
+"""
+
+
+@dataclass
+class Answer:
+    """A whole HTTP answer, before it leaves."""
+
+    status: int
+    body: bytes = b""
+    headers: dict[str, str] = field(default_factory=lambda: {"content-type": JSON_TYPE})
+
+
+def throttled(settings: Settings) -> Answer:
+    """Return what the token endpoint says once it has been asked too often; even the ``error`` is translated."""
+    english = {
+        "error_description": "You have made too many requests continuously. Please try again after some time.",
+        "error": "Access Denied",
+        "status": "failure",
+    }
+    chinese = {
+        "error_description": "您连续发出的请求过多。请稍后重试。",
+        "error": "拒绝访问",
+        "status": "failure",
+    }
+    body = chinese if settings.throttle_language == "zh" else english
+    return Answer(settings.throttle_status, to_json(body))
+
+
+Change = Callable[[Answer, Settings], "Answer | None"]
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What a fault does.
+
+    :param processed: whether the request is carried out first.
+    :param change: makes the answer that is sent from the true one; None drops the connection.
+    """
+
+    processed: bool
+    change: Change
+
+
+def _drop(answer: Answer, settings: Settings) -> None:
+    return None
+
+
+def _keep(answer: Answer, settings: Settings) -> Answer:
+    return answer
+
+
+def _truncate(answer: Answer, settings: Settings) -> Answer:
+    return Answer(answer.status, answer.body[: len(answer.body) // 2], answer.headers)
+
+
+def _without_content_type(answer: Answer, settings: Settings) -> Answer:
+    headers = {name: value for name, value in answer.headers.items() if name != "content-type"}
+    return Answer(answer.status, answer.body, headers)
+
+
+def _without_message_id(answer: Answer, settings: Settings) -> Answer:
+    try:
+        body = json.loads(answer.body)
+        body["data"][0]["details"].pop("message_id", None)
+    except (ValueError, KeyError, TypeError):  # a refusal has none
+        return answer
+    return Answer(answer.status, to_json(body), answer.headers)
+
+
+def _html(status: int) -> Change:
+    return lambda answer, settings: Answer(status, HTML_502, {"content-type": "text/html"})
+
+
+def _error(error: ApiError) -> Change:
+    return lambda answer, settings: Answer(error.status, to_json(error.body))
+
+
+_INTERNAL_ERROR = ApiError(500, "INTERNAL_ERROR", "Internal Server Error")
+_SMTP_TROUBLE = ApiError(400, "CUSTOM_ERROR", "Connection to the SMTP server of the user failed.", item=True)
+
+EFFECTS: dict[str, Effect] = {
+    "lost_answer": Effect(True, _drop),
+    "dropped": Effect(False, _drop),
+    "500_before": Effect(False, _error(_INTERNAL_ERROR)),
+    "500_after": Effect(True, _error(_INTERNAL_ERROR)),
+    "502_html": Effect(False, _html(502)),
+    "502_html_after": Effect(True, _html(502)),
+    "503_before": Effect(False, _error(ApiError(503, "INTERNAL_SERVER_ERROR", "Service Unavailable"))),
+    "slow": Effect(True, _keep),
+    "truncated": Effect(True, _truncate),
+    "no_content_type": Effect(True, _without_content_type),
+    "item_error": Effect(
+        False,
+        _error(ApiError(200, "NOT_ALLOWED", "The recipient has stopped e-mail communication.", item=True)),
+    ),
+    "429_concurrency": Effect(False, _error(sub_concurrency())),
+    "429_credits": Effect(False, _error(no_credits())),
+    "429_plain": Effect(False, _error(too_many_requests("Too many requests"))),
+    "daily_limit": Effect(False, _error(daily_limit())),
+    "invalid_token": Effect(False, _error(invalid_token())),
+    "scope_mismatch": Effect(False, _error(scope_mismatch())),
+    "custom_error": Effect(False, _error(_SMTP_TROUBLE)),
+    "custom_error_after": Effect(True, _error(_SMTP_TROUBLE)),
+    "record_locked": Effect(False, _error(ApiError(400, "RECORD_LOCKED", "record is locked", item=True))),
+    "empty_200": Effect(False, lambda answer, settings: Answer(200)),
+    "empty_200_after": Effect(True, lambda answer, settings: Answer(200)),
+    "success_without_id": Effect(True, _without_message_id),
+    "throttled": Effect(False, lambda answer, settings: throttled(settings)),
+}
+
+# The setting ``emails_outage``. A time-out is no answer at all and has its own branch.
+OUTAGES: dict[str, Effect] = {
+    "500": EFFECTS["500_before"],
+    "429": EFFECTS["429_concurrency"],
+    "scope": EFFECTS["scope_mismatch"],
+    "plan": Effect(
+        False,
+        _error(ApiError(400, "FEATURE_NOT_SUPPORTED", "This feature is not available in your edition.")),
+    ),
+    "CANNOT_PROCESS": Effect(
+        False, _error(ApiError(400, "CANNOT_PROCESS", "cannot process", {"reason": "imap_sync_in_progress"}))
+    ),
+}
+
+
+class Fault(BaseModel):
+    """One fault as it is ordered by ``POST /sandbox/faults``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    on: Literal["send_mail", "token", "emails", "from_addresses", "files", "records", "users", "any"]
+    fault: str
+    times: int | None = Field(1, ge=1)
+    skip: int = Field(0, ge=0)
+    record_id: str | None = None
+    seconds: float = Field(0.0, ge=0)
+    retry_after: int | None = None
+
+    @field_validator("fault")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in EFFECTS:
+            raise ValueError(f"{name!r} is none of {', '.join(EFFECTS)}")
+        return name
+
+    @property
+    def effect(self) -> Effect:
+        """What this fault does."""
+        return EFFECTS[self.fault]
+
+    def matches(self, call: Call) -> bool:
+        """Return whether this fault is meant for such a call; a search is one of the calls on records."""
+        name = "records" if call.name == "search" else call.name
+        return self.on in ("any", name) and self.record_id in (None, call.record_id)
+
+    def alter(self, answer: Answer, settings: Settings) -> Answer | None:
+        """Return the answer that is sent instead of the true one; None if the connection is dropped."""
+        altered = self.effect.change(answer, settings)
+        if altered is None or self.retry_after is None:
+            return altered
+        return _with_retry_after(altered, self.retry_after)
+
+
+def _with_retry_after(answer: Answer, seconds: int) -> Answer:
+    headers = {**answer.headers, "retry-after": str(seconds)}
+    try:
+        body = json.loads(answer.body)
+        error = body["data"][0] if "data" in body else body
+        error["details"] = {**(error.get("details") or {}), "retry_after": seconds}
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError):  # HTML, truncated, empty
+        return Answer(answer.status, answer.body, headers)
+    return Answer(answer.status, to_json(body), headers)
+
+
+class Faults:
+    """The faults still to come, in the order in which they were ordered."""
+
+    def __init__(self) -> None:
+        self._waiting: list[Fault] = []
+
+    def add(self, fault: Fault) -> None:
+        """Append a fault."""
+        self._waiting.append(fault)
+
+    def clear(self) -> None:
+        """Call all faults off."""
+        self._waiting.clear()
+
+    def waiting(self) -> list[dict[str, Any]]:
+        """Return what is still to come."""
+        return [fault.model_dump() for fault in self._waiting]
+
+    def take(self, call: Call) -> Fault | None:
+        """Return the first fault meant for this call, and count it."""
+        for fault in self._waiting:
+            if not fault.matches(call):
+                continue
+            if fault.skip:
+                fault.skip -= 1
+                continue
+            if fault.times is not None:
+                fault.times -= 1
+                if not fault.times:
+                    self._waiting.remove(fault)
+            return fault
+        return None

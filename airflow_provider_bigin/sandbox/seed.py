@@ -1,0 +1,194 @@
+"""The account as it is when the sandbox starts: identities, addresses, records."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from airflow_provider_bigin.sandbox.clock import ORG_TIME_ZONE_NAME
+from airflow_provider_bigin.sandbox.store import Store
+
+CLIENT_ID = "1000.SANDBOXCLIENT"
+CLIENT_SECRET = "sandbox-client-secret"
+REFRESH_TOKEN = "1000.sandbox.refresh"
+GRANT_CODE = "1000.sandbox.grant"
+
+SCOPES = (
+    "ZohoBigin.send_mail.all.CREATE",
+    "ZohoBigin.settings.emails.READ",
+    "ZohoBigin.Files.CREATE",
+    "ZohoBigin.modules.ALL",
+    "ZohoSearch.securesearch.READ",
+    "ZohoBigin.users.READ",
+    "ZohoBigin.org.READ",
+)
+
+# Keys that may be missing or null on the real API are missing or null in one of the two.
+FROM_ADDRESSES: tuple[dict[str, Any], ...] = (
+    {"email": "ada@example.com", "type": "user", "id": None, "user_name": "Ada Airflow", "default": True},
+    {"email": "team@example.com", "type": "org_email", "user_name": "Team"},
+)
+
+ORG: dict[str, Any] = {
+    "id": "5000000000000000002",
+    "company_name": "Airflow Sandbox",
+    "primary_email": "ada@example.com",
+    "time_zone": ORG_TIME_ZONE_NAME,
+    "zgid": "500000002",
+    "license_details": {"paid": True, "paid_type": "biginpremier", "trial_type": None},
+}
+
+USER: dict[str, Any] = {
+    "id": "5000000000000000001",
+    "full_name": "Ada Airflow",
+    "first_name": "Ada",
+    "last_name": "Airflow",
+    "email": "ada@example.com",
+    "status": "active",
+    "confirm": True,
+    "role": {"name": "CEO", "id": "5000000000000000011"},
+    "profile": {"name": "Administrator", "id": "5000000000000000012"},
+    "time_zone": ORG_TIME_ZONE_NAME,
+    "zuid": "500000001",
+}
+
+OWNER = {"name": USER["full_name"], "id": USER["id"], "email": USER["email"]}
+
+MODULES = ("Contacts", "Accounts", "Pipelines")
+
+_ACCOUNT = {"name": "Analytical Engines", "id": "5000000000000000201"}
+
+RECORDS: dict[str, list[dict[str, Any]]] = {
+    "Accounts": [
+        {"id": _ACCOUNT["id"], "Account_Name": _ACCOUNT["name"], "Website": "engines.example.org"},
+        {"id": "5000000000000000202", "Account_Name": "Harbour & Sons", "Website": "harbour.example.org"},
+    ],
+    "Contacts": [
+        {
+            "id": "5000000000000000101",
+            "First_Name": "Ada",
+            "Last_Name": "Lovelace",
+            "Email": "ada.lovelace@example.org",
+            "Phone": "+44 20 7946 0101",
+            "Account_Name": _ACCOUNT,
+        },
+        {
+            "id": "5000000000000000102",
+            "First_Name": "Grace",
+            "Last_Name": "Hopper",
+            "Email": "grace.hopper@example.org",
+            "Secondary_Email": "grace@navy.example.org",
+            "Phone": "+1 202 555 0102",
+        },
+        {
+            "id": "5000000000000000103",
+            "First_Name": "Opted",
+            "Last_Name": "Out",
+            "Email": "opted.out@example.org",
+            "Email_Opt_Out": True,
+        },
+        {"id": "5000000000000000104", "First_Name": "No", "Last_Name": "Address"},
+    ],
+    "Pipelines": [
+        {
+            "id": "5000000000000000301",
+            "Deal_Name": "Difference engine",
+            "Stage": "Proposal",
+            "Amount": 18320,
+            "Contact_Name": {"name": "Ada Lovelace", "id": "5000000000000000101"},
+            "Account_Name": _ACCOUNT,
+        },
+        {
+            "id": "5000000000000000302",
+            "Deal_Name": "Nobody to write to",
+            "Stage": "Qualification",
+            "Amount": 100,
+            "Contact_Name": {"name": "No Address", "id": "5000000000000000104"},
+        },
+    ],
+}
+
+_DEFAULTS: dict[str, dict[str, Any]] = {
+    "Contacts": {
+        "First_Name": None,
+        "Last_Name": None,
+        "Email": None,
+        "Secondary_Email": None,
+        "Phone": None,
+        "Email_Opt_Out": False,
+        "Unsubscribed_Mode": None,
+        "Unsubscribed_Time": None,
+        "Account_Name": None,
+    },
+    "Accounts": {"Account_Name": None, "Phone": None, "Website": None},
+    "Pipelines": {
+        "Deal_Name": None,
+        "Stage": None,
+        "Amount": None,
+        "Contact_Name": None,
+        "Account_Name": None,
+    },
+}
+
+
+def complete(module: str, record: dict[str, Any], created_time: str) -> dict[str, Any]:
+    """Return a record with the fields that Bigin adds.
+
+    :param module: API name of the module.
+    :param record: the fields given, ``id`` among them.
+    :param created_time: when it was made, as Bigin writes times.
+    """
+    full = {
+        **_DEFAULTS[module],
+        "Owner": OWNER,
+        "Created_Time": created_time,
+        "Modified_Time": created_time,
+        **record,
+    }
+    if module == "Contacts":
+        full.setdefault("Full_Name", " ".join(filter(None, (full["First_Name"], full["Last_Name"]))))
+    return full
+
+
+def plant(store: Store, now: float, created_time: str) -> None:
+    """Put the account's first refresh token, grant code and records into an empty store."""
+    store.execute("INSERT INTO refresh_token VALUES (?, ?)", REFRESH_TOKEN, now)
+    store.execute("INSERT INTO grant_code VALUES (?, ?, NULL)", GRANT_CODE, now)
+    for module, records in RECORDS.items():
+        insert_records(store, module, [complete(module, record, created_time) for record in records], now)
+
+
+def insert_records(store: Store, module: str, records: list[dict[str, Any]], now: float) -> None:
+    """Store complete records, in place of those with the same id."""
+    store.insert_many(
+        "INSERT OR REPLACE INTO record VALUES (?, ?, lower(?), lower(?), ?, ?)",
+        [
+            (
+                r["id"],
+                module,
+                r.get("Email"),
+                r.get("Secondary_Email"),
+                now,
+                json.dumps(r, ensure_ascii=False),
+            )
+            for r in records
+        ],
+    )
+
+
+def made_up(module: str, record_id: str) -> dict[str, Any]:
+    """Return the fields of a record that nobody described; a made-up contact has an address of its own."""
+    number = record_id.lstrip("50")
+    if module == "Contacts":
+        return {
+            "First_Name": "Contact",
+            "Last_Name": f"No. {number}",
+            "Email": f"contact{number}@example.org",
+        }
+    if module == "Accounts":
+        return {"Account_Name": f"Company {number}"}
+    return {
+        "Deal_Name": f"Deal {number}",
+        "Stage": "Qualification",
+        "Contact_Name": RECORDS["Pipelines"][0]["Contact_Name"],
+    }

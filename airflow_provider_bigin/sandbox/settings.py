@@ -1,0 +1,61 @@
+"""How the sandbox behaves, changed while it runs by ``PATCH /sandbox/settings``."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from airflow_provider_bigin.sandbox import seed
+
+
+class Settings(BaseModel):
+    """One field for each thing that differs between accounts, is unknown of Bigin, or can go wrong for long."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    # OAuth
+    token_limits: bool = True
+    throttle_status: Literal[400, 200] = 400
+    throttle_language: Literal["en", "zh"] = "en"
+    throttle_needs_silence: bool = False
+    expires_in_ms: bool = False
+    token_api_domain: str | None = None
+    token_answer_scope: bool = False
+    scopes: list[str] = Field(default_factory=lambda: list(seed.SCOPES))
+
+    # Every call of the API
+    latency: float = Field(0.0, ge=0)
+    credits_remaining: int | None = None
+    concurrency_limit: int | None = None
+
+    # Sending
+    from_addresses: list[dict[str, Any]] = Field(
+        default_factory=lambda: [dict(a) for a in seed.FROM_ADDRESSES]
+    )
+    from_addresses_key: Literal["from_address", "from_addresses"] = "from_address"
+    blocked_addresses: list[str] = []
+    daily_mail_limit: int | None = None
+    scheduling: bool = True
+
+    # The Emails related list
+    emails_key: Literal["Emails", "email_related_list", "data"] = "Emails"
+    emails_lag: float = Field(0.0, ge=0)
+    emails_default_empty: bool = False
+    emails_type: bool = True
+    single_mail: bool = True
+    strip_markup: bool = False
+    rewrite_sender: bool = False
+    reorder_recipients: bool = False
+    emails_outage: Literal["500", "CANNOT_PROCESS", "timeout", "429", "scope", "plan"] | None = None
+
+    # Search
+    search_lag: float = Field(0.0, ge=0)
+
+    def patched(self, changes: dict[str, Any]) -> Settings:
+        """Return these settings with some of them changed.
+
+        :param changes: new values by name.
+        :raises pydantic.ValidationError: for an unknown name or an impossible value.
+        """
+        return Settings.model_validate({**self.model_dump(), **changes})

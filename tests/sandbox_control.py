@@ -1,0 +1,199 @@
+"""A hand on a running sandbox, for tests and benchmarks."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import requests
+
+READY_WITHIN = 30.0
+
+
+class SandboxControl:
+    """The control API of a sandbox, as methods.
+
+    :param url: where it listens.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._session = requests.Session()
+        self._session.trust_env = False
+
+    def call(self, method: str, path: str, body: Any = None, **query: Any) -> Any:
+        """Call the control API and return its answer.
+
+        :param path: what follows ``/sandbox``.
+        :raises requests.HTTPError: if it is refused.
+        """
+        answer = self._session.request(
+            method, f"{self.url}/sandbox{path}", json=body, params=query, timeout=READY_WITHIN
+        )
+        answer.raise_for_status()
+        return answer.json()
+
+    def connection(self) -> dict[str, Any]:
+        """Return the connection to this sandbox, in the JSON form of ``AIRFLOW_CONN_...`` variables."""
+        from airflow_provider_bigin.sandbox.__main__ import connection
+
+        return connection(self.url)
+
+    def reset(self) -> None:
+        """Return to the state of a new sandbox."""
+        self.call("POST", "/reset")
+
+    def mails(self, record_id: str | None = None, limit: int | None = None) -> list[dict[str, Any]]:
+        """Return the mails that arrived, newest first."""
+        mails: list[dict[str, Any]] = self.call("GET", "/mails", record_id=record_id, limit=limit)["mails"]
+        return mails
+
+    def mail_count(self, record_id: str | None = None) -> int:
+        """Return how many mails arrived."""
+        count: int = self.call("GET", "/mails/count", record_id=record_id)["count"]
+        return count
+
+    def mail_counts(self) -> dict[str, int]:
+        """Return how many mails each record has."""
+        counts: dict[str, int] = self.call("GET", "/mails/counts")
+        return counts
+
+    def set_status(self, message_id: str, kind: str, reason: str | None = None) -> None:
+        """Let a mail be ``opened``, ``bounced`` or anything else."""
+        self.call("POST", f"/mails/{message_id}/status", {"type": kind, "reason": reason})
+
+    def now(self) -> float:
+        """Return the sandbox's time."""
+        now: float = self.call("GET", "/clock")["now"]
+        return now
+
+    def advance(self, seconds: float) -> float:
+        """Let time pass in the sandbox; return the new time."""
+        now: float = self.call("POST", "/clock", {"advance": seconds})["now"]
+        return now
+
+    def settings(self, **changes: Any) -> dict[str, Any]:
+        """Change settings, if any are given, and return all of them."""
+        settings: dict[str, Any] = self.call("PATCH", "/settings", changes)
+        return settings
+
+    def fault(self, on: str, fault: str, **how: Any) -> None:
+        """Order a fault: ``times`` (None for always), ``skip``, ``record_id``, ``seconds``, ``retry_after``."""
+        self.call("POST", "/faults", {"on": on, "fault": fault, **how})
+
+    def faults(self) -> list[dict[str, Any]]:
+        """Return the faults still to come."""
+        faults: list[dict[str, Any]] = self.call("GET", "/faults")["faults"]
+        return faults
+
+    def clear_faults(self) -> None:
+        """Call all faults off."""
+        self.call("DELETE", "/faults")
+
+    def counts(self) -> dict[str, int]:
+        """Return how often each of Bigin's calls was made; a call that was not made counts 0."""
+        return _Counts(self.call("GET", "/requests")["counts"])
+
+    def statuses(self) -> dict[str, int]:
+        """Return how often each status was answered."""
+        return _Counts(self.call("GET", "/requests")["statuses"])
+
+    def log(self, limit: int = 100) -> list[dict[str, Any]]:
+        """Return the last requests, newest first."""
+        log: list[dict[str, Any]] = self.call("GET", "/requests/log", limit=limit)["requests"]
+        return log
+
+    def expire_tokens(self) -> None:
+        """Make every access token invalid."""
+        self.call("POST", "/tokens/expire")
+
+    def throttle_tokens(self, seconds: float) -> None:
+        """Let the token endpoint refuse everybody for some time."""
+        self.call("POST", "/tokens/throttle", {"seconds": seconds})
+
+    def new_grant(self) -> str:
+        """Return a fresh grant code."""
+        code: str = self.call("POST", "/grants")["code"]
+        return code
+
+    def revoke_refresh_token(self) -> None:
+        """Revoke every refresh token."""
+        self.call("POST", "/refresh_token/revoke")
+
+    def add_records(self, module: str, records: list[dict[str, Any]]) -> list[str]:
+        """Add records and return their ids."""
+        ids: list[str] = self.call("POST", f"/records/{module}", {"records": records})["ids"]
+        return ids
+
+    def add_contacts(self, number: int) -> list[str]:
+        """Add made-up contacts, each with an address of its own, and return their ids."""
+        ids: list[str] = self.call("POST", "/records/Contacts", {"count": number})["ids"]
+        return ids
+
+    def close(self) -> None:
+        """Close the connections to the sandbox."""
+        self._session.close()
+
+
+class _Counts(dict[str, int]):
+    def __missing__(self, name: str) -> int:
+        return 0
+
+
+@contextlib.contextmanager
+def sandbox_thread() -> Iterator[SandboxControl]:
+    """Run a sandbox in this process, on a free port."""
+    from airflow_provider_bigin.sandbox.app import create_app
+    from airflow_provider_bigin.sandbox.server import listen, server
+
+    sock = listen("127.0.0.1", 0)
+    web = server(create_app())
+    thread = threading.Thread(target=web.run, kwargs={"sockets": [sock]}, name="sandbox", daemon=True)
+    thread.start()
+    control = SandboxControl(f"http://127.0.0.1:{sock.getsockname()[1]}")
+    try:
+        _wait_until_ready(control, thread.is_alive)
+        yield control
+    finally:
+        control.close()
+        web.should_exit = True
+        thread.join(READY_WITHIN)
+
+
+@contextlib.contextmanager
+def sandbox_process(database: str | None = None, port: int = 0) -> Iterator[SandboxControl]:
+    """Run a sandbox as a process of its own, on a free port unless one is given.
+
+    :param database: a SQLite file that it keeps everything in.
+    """
+    command = [sys.executable, "-m", "airflow_provider_bigin.sandbox", "--port", str(port)]
+    if database:
+        command += ["--db", database]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            url = process.stdout.readline().split()[-1].removesuffix("/bigin/v2")
+            control = SandboxControl(url)
+            _wait_until_ready(control, lambda: process.poll() is None)
+            yield control
+            control.close()
+        finally:
+            process.terminate()
+            process.communicate(timeout=READY_WITHIN)
+
+
+def _wait_until_ready(control: SandboxControl, alive: Any) -> None:
+    deadline = time.monotonic() + READY_WITHIN
+    while True:
+        try:
+            control.now()
+            return
+        except requests.ConnectionError:
+            if not alive() or time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
