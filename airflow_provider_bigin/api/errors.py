@@ -61,7 +61,7 @@ class BiginError(Exception):
         where = self.details.get("json_path") or self.details.get("api_name")
         if where:
             text += f" [{where}]"
-        return f"{text}. {self.hint}" if self.hint else text
+        return f"{text.rstrip('.')}. {self.hint}" if self.hint else text
 
 
 class BiginConfigurationError(BiginError, ValueError):

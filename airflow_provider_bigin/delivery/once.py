@@ -306,7 +306,7 @@ def _describe(verdict: Verdict) -> str:
     if isinstance(verdict, Absent):
         return "The mail is not among its record's e-mails."
     if isinstance(verdict, InDoubt):
-        return f"It cannot be told whether the mail was sent, because {verdict.reason}."
+        return f"It cannot be told whether the mail was sent, because {verdict.reason.rstrip('.')}."
     if isinstance(verdict, Unreadable):
         reason = verdict.error.code or verdict.error.message
         return f"The record's e-mails cannot be read at the moment ({reason})."

@@ -1,0 +1,17 @@
+"""A minute's worth of the fault run; the whole is ``make fault-run``."""
+
+from __future__ import annotations
+
+import os
+
+from tests.faults.run import VARIANTS, report, run
+
+SEED = int(os.environ.get("FAULT_SEED") or int.from_bytes(os.urandom(3), "big"))
+
+
+def test_no_schedule_breaks_the_promise():
+    print(f"FAULT_SEED={SEED}")
+    outcomes = run(list(VARIANTS), schedules=12, seed=SEED)
+    assert len(outcomes) == 12 * len(VARIANTS)
+    broken = [outcome for _, outcome in outcomes if outcome.violation or "crashed" in outcome.tries]
+    assert not broken, f"FAULT_SEED={SEED}\n{report(list(VARIANTS), outcomes)}"

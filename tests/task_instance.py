@@ -1,0 +1,94 @@
+"""What Airflow keeps of one task instance: enough of it to run an operator's tries without a scheduler."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from datetime import datetime, timezone
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+
+class StateStore:
+    """
+    Airflow 3.3's task state store, in a file that survives the processes that use it.
+
+    :param path: of the SQLite file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.writes = 0
+        with closing(self._connect()) as connection:
+            connection.execute("CREATE TABLE IF NOT EXISTS state (key TEXT PRIMARY KEY, value TEXT)")
+
+    def get(self, key: str, default: Any = None) -> Any:
+        with closing(self._connect()) as connection:
+            row = connection.execute("SELECT value FROM state WHERE key = ?", (key,)).fetchone()
+        return json.loads(row[0]) if row else default
+
+    def set(self, key: str, value: Any, *, retention: Any = None) -> None:
+        assert value is not None
+        self.writes += 1
+        with closing(self._connect()) as connection:
+            connection.execute("REPLACE INTO state VALUES (?, ?)", (key, json.dumps(value)))
+
+    def _connect(self) -> sqlite3.Connection:
+        return sqlite3.connect(self.path, isolation_level=None, timeout=30)
+
+
+class TaskInstance:
+    """
+    One task instance over its tries.
+
+    :param task: the operator, whose ``retries`` Airflow would follow.
+    :param store: the task state store; None as before Airflow 3.3.
+    :param start: epoch seconds at which the run starts.
+    """
+
+    def __init__(self, task: Any, *, store: StateStore | None, start: float, run_id: str = "run") -> None:
+        self.task = task
+        self.store = store
+        self.run_id = run_id
+        self.try_number = 1
+        self.max_tries = task.retries
+        self.clear_number = 0
+        self.start = start
+        self.state = "running"
+        self.xcoms: dict[str, Any] = {}
+
+    def context(self) -> dict[str, Any]:
+        """Return what ``execute()`` gets in the present try."""
+        ti = SimpleNamespace(
+            dag_id="dag",
+            run_id=self.run_id,
+            task_id=self.task.task_id,
+            map_index=-1,
+            try_number=self.try_number,
+            max_tries=self.max_tries,
+            xcom_push=lambda key, value: self.xcoms.update({key: value}),
+            current_state=lambda: self.state,
+        )
+        dag_run = SimpleNamespace(
+            start_date=datetime.fromtimestamp(self.start, timezone.utc), clear_number=self.clear_number
+        )
+        context = {"ti": ti, "task_instance": ti, "task": self.task, "dag_run": dag_run, "ds": "2026-11-23"}
+        return context | ({"task_state_store": self.store} if self.store else {})
+
+    def run(self) -> Any:
+        """Run one try; an exception is the task's."""
+        self.xcoms = {}
+        return self.task.execute(self.context())
+
+    def retry(self) -> None:
+        """Begin the next try, as Airflow does after a failure."""
+        self.try_number += 1
+
+    def clear(self, now: float) -> None:
+        """Let a person clear the task after it has ended."""
+        self.max_tries = self.try_number + self.task.retries
+        self.try_number += 1
+        self.clear_number += 1
+        self.start = now

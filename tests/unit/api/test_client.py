@@ -1,0 +1,306 @@
+from __future__ import annotations
+
+import socket
+import threading
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_bigin.api import errors
+from airflow_provider_bigin.api.mail import Mail
+
+ADA = "5000000000000000101"
+MAIL = Mail.compose(
+    from_email="ada@example.com", to="ada.lovelace@example.org", subject="Hello", content="<p>Hi</p>"
+)
+
+
+@pytest.fixture
+def client(hook):
+    return hook.get_conn()
+
+
+def test_a_mail_arrives_with_every_field(client, sandbox):
+    mail = Mail.compose(
+        from_email="Ada Airflow <ada@example.com>",
+        to='"Lovelace, Ada" <ada.lovelace@example.org>, grace.hopper@example.org',
+        cc="cc@example.org",
+        bcc="bcc@example.org",
+        reply_to="help@example.com",
+        subject="Grüße",
+        content="<p>Hi</p>",
+        org_email=True,
+        scheduled_time="2036-12-24T18:00:00+01:00",
+    )
+    sent = client.send_mail("Contacts", ADA, mail)
+    (arrived,) = sandbox.mails()
+    assert arrived["message_id"] == sent.message_id
+    assert (arrived["module"], arrived["record_id"], arrived["state"]) == ("Contacts", ADA, "scheduled")
+    assert arrived["request"] == {"data": [mail.as_json()]}
+
+
+@pytest.mark.parametrize(
+    ("module", "record_id"), [("Companies", "5000000000000000201"), ("Deals", "5000000000000000301")]
+)
+def test_the_other_modules_send_too(client, sandbox, module, record_id):
+    assert client.send_mail(module, record_id, MAIL).message_id == sandbox.mails(record_id)[0]["message_id"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "arrives"),
+    [
+        ("lost_answer", True),
+        ("dropped", False),
+        ("500_before", False),
+        ("500_after", True),
+        ("502_html", False),
+        ("502_html_after", True),
+        ("503_before", False),
+        ("truncated", True),
+        ("empty_200", False),
+        ("success_without_id", True),
+        ("custom_error", False),
+        ("custom_error_after", True),
+    ],
+)
+def test_an_answer_that_does_not_tell_is_an_unknown_outcome(client, sandbox, fault, arrives):
+    sandbox.fault("send_mail", fault)
+    with pytest.raises(
+        errors.BiginOutcomeUnknownError, match=f"POST /bigin/v2/Contacts/{ADA}/actions/send_mail"
+    ) as error:
+        client.send_mail("Contacts", ADA, MAIL)
+    assert error.value.sent == "unknown"
+    assert len(sandbox.mails()) == arrives
+    assert sandbox.counts()["send_mail"] == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "error_class"),
+    [
+        ("429_concurrency", errors.BiginRateLimitError),
+        ("429_credits", errors.BiginCreditLimitError),
+        ("429_plain", errors.BiginRateLimitError),
+        ("daily_limit", errors.BiginDailyLimitError),
+        ("scope_mismatch", errors.BiginScopeError),
+        ("record_locked", errors.BiginRecordLockedError),
+        ("item_error", errors.BiginInvalidMailError),
+    ],
+)
+def test_a_refusal_is_surely_not_sent(client, sandbox, fault, error_class):
+    sandbox.fault("send_mail", fault)
+    with pytest.raises(error_class) as error:
+        client.send_mail("Contacts", ADA, MAIL)
+    assert error.value.sent == "no"
+    assert sandbox.mails() == []
+
+
+def test_a_slow_answer_is_an_unknown_outcome(sandbox, connect, clock):
+    from airflow_provider_bigin.hooks.bigin import BiginHook
+
+    client = BiginHook(connect(sandbox, timeout="0.2")).get_conn()
+    sandbox.fault("send_mail", "slow", seconds=1)
+    with pytest.raises(errors.BiginOutcomeUnknownError, match="ReadTimeout"):
+        client.send_mail("Contacts", ADA, MAIL)
+
+
+def test_a_server_that_is_not_there_took_nothing(sandbox, connect, clock):
+    from airflow_provider_bigin.hooks.bigin import BiginHook
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    client = BiginHook(connect(sandbox, api_domain=f"http://127.0.0.1:{port}")).get_conn()
+    with pytest.raises(
+        errors.BiginConnectionError, match="Check that this machine reaches http://127.0.0.1"
+    ) as error:
+        client.send_mail("Contacts", ADA, MAIL)
+    assert error.value.sent == "no"
+
+
+def test_a_redirect_is_not_followed_with_the_token(sandbox, connect, clock):
+    from airflow_provider_bigin.hooks.bigin import BiginHook
+
+    requests = []
+
+    def answer(server):
+        for _ in range(1):
+            peer, _ = server.accept()
+            with peer:
+                requests.append(peer.recv(65536))
+                peer.sendall(
+                    f"HTTP/1.1 307 Moved\r\nLocation: {sandbox.url}\r\nContent-Length: 0\r\n\r\n".encode()
+                )
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(10)
+        thread = threading.Thread(target=answer, args=(server,))
+        thread.start()
+        client = BiginHook(
+            connect(sandbox, api_domain=f"http://127.0.0.1:{server.getsockname()[1]}")
+        ).get_conn()
+        with pytest.raises(errors.BiginOutcomeUnknownError):
+            client.send_mail("Contacts", ADA, MAIL)
+        thread.join(10)
+    assert b"Zoho-oauthtoken" in requests[0]
+    assert sandbox.counts()["send_mail"] == 0
+
+
+def test_a_refused_token_is_renewed_once(client, sandbox):
+    client.send_mail("Contacts", ADA, MAIL)
+    sandbox.expire_tokens()
+    client.send_mail("Contacts", ADA, MAIL)
+    assert (sandbox.counts()["token"], len(sandbox.mails())) == (2, 2)
+
+
+def test_a_token_that_is_always_refused_is_not_renewed_for_ever(client, sandbox):
+    sandbox.fault("send_mail", "invalid_token", times=None)
+    with pytest.raises(errors.BiginAuthenticationError):
+        client.send_mail("Contacts", ADA, MAIL)
+    assert sandbox.counts()["token"] == 2
+
+
+def test_before_post_is_called_before_each_request(client, sandbox):
+    sandbox.fault("send_mail", "invalid_token")
+    calls = []
+    client.send_mail("Contacts", ADA, MAIL, before_post=lambda: calls.append(len(sandbox.mails())))
+    assert calls == [0, 0]
+
+
+def test_blocked_recipients_are_reported(client, sandbox, caplog):
+    sandbox.settings(blocked_addresses=["grace.hopper@example.org"])
+    mail = Mail.compose(from_email="ada@example.com", to="ada.lovelace@example.org, Grace.Hopper@example.org")
+    sent = client.send_mail("Contacts", ADA, mail)
+    assert [email.lower() for email, _ in sent.blocked] == ["grace.hopper@example.org"]
+    assert "left out" in caplog.text
+
+
+def test_a_mail_whose_recipients_are_all_blocked_is_a_failure(client, sandbox):
+    sandbox.settings(blocked_addresses=["ada.lovelace@example.org"])
+    with pytest.raises(errors.BiginInvalidMailError, match="nobody got the mail"):
+        client.send_mail("Contacts", ADA, MAIL)
+
+
+def test_a_record_that_does_not_exist(client):
+    with pytest.raises(errors.BiginNotFoundError, match="id given seems to be invalid"):
+        client.send_mail("Contacts", "4999999999999999999", MAIL)
+
+
+def test_a_sender_that_is_not_allowed(client):
+    mail = Mail.compose(from_email="stranger@example.net", to="ada.lovelace@example.org")
+    with pytest.raises(errors.BiginInvalidMailError, match="from"):
+        client.send_mail("Contacts", ADA, mail)
+
+
+def test_an_opted_out_contact(client, sandbox):
+    (opted_out,) = sandbox.add_records("Contacts", [{"Email": "no@example.org", "Email_Opt_Out": True}])
+    with pytest.raises(errors.BiginPermissionError):
+        client.send_mail("Contacts", opted_out, MAIL)
+
+
+@pytest.mark.parametrize("key", ["from_address", "from_addresses"])
+def test_from_addresses_under_either_key(client, sandbox, key):
+    sandbox.settings(from_addresses_key=key)
+    assert {address["email"] for address in client.get_from_addresses()} == {
+        "ada@example.com",
+        "team@example.com",
+    }
+
+
+def test_files_are_uploaded_and_attached(client, sandbox, tmp_path: Path):
+    for name in ("a report.html", "b.csv"):
+        (tmp_path / name).write_text(name)
+    ids = client.upload_files([tmp_path / "a report.html", tmp_path / "b.csv"])
+    mail = Mail.compose(from_email="ada@example.com", to="ada.lovelace@example.org", attachments=ids)
+    client.send_mail("Contacts", ADA, mail)
+    assert [attachment["id"] for attachment in sandbox.mails()[0]["attachments"]] == ids
+    assert len(set(ids)) == 2
+
+
+def test_an_upload_is_repeated_after_a_server_error(client, sandbox, tmp_path: Path):
+    (tmp_path / "a.txt").write_text("a")
+    sandbox.fault("files", "500_before")
+    assert len(client.upload_files([tmp_path / "a.txt"])) == 1
+
+
+@pytest.mark.parametrize(
+    ("size", "message"),
+    [
+        (None, "there is no file"),
+        (0, "is empty"),
+        (20 * 1024 * 1024 + 1, "20,971,521 bytes, but Bigin allows 20,971,520"),
+    ],
+)
+def test_sizes_are_checked_before_anything_is_read(client, sandbox, tmp_path: Path, size, message):
+    good, bad = tmp_path / "good.txt", tmp_path / "bad.txt"
+    good.write_text("x")
+    if size is not None:
+        with bad.open("wb") as file:
+            file.truncate(size)
+    with pytest.raises(errors.BiginInvalidMailError, match=message):
+        client.upload_files([good, bad])
+    assert sandbox.counts()["files"] == 0
+
+
+@pytest.mark.parametrize("key", ["Emails", "email_related_list", "data"])
+def test_emails_of_a_record_over_pages_and_under_any_key(client, sandbox, key):
+    sandbox.settings(emails_key=key)
+    ids = [client.send_mail("Contacts", ADA, MAIL).message_id for _ in range(23)]
+    assert {email["message_id"] for email in client.get_emails("Contacts", ADA)} == set(ids)
+    assert sandbox.counts()["emails"] == 3
+    email = client.get_email("Contacts", ADA, ids[0])
+    assert email["content"] == MAIL.content
+    assert client.get_email("Contacts", ADA, "0" * 64) is None
+
+
+def test_records(client, sandbox):
+    sandbox.add_contacts(450)
+    contacts = list(client.get_records("Contacts", fields=["Email"]))
+    assert len({contact["id"] for contact in contacts}) == len(contacts) >= 450
+    assert client.get_record("Contacts", ADA)["Email"] == "ada.lovelace@example.org"
+    assert client.get_record("Contacts", "4999999999999999999") is None
+    (found,) = client.search_records("Contacts", email="ada.lovelace@example.org")
+    assert found["id"] == ADA
+    assert list(client.search_records("Contacts", email="nobody@example.org")) == []
+
+
+@pytest.mark.parametrize("search", [{}, {"email": "a@b.c", "word": "ada"}])
+def test_a_search_is_for_exactly_one_thing(client, search):
+    with pytest.raises(errors.BiginInvalidRequestError, match="exactly one"):
+        client.search_records("Contacts", **search)
+
+
+@pytest.mark.parametrize(
+    "path", ["../x", "Contacts/../../x", "https://evil.example", "a//b", "a b", "a?b=c", "%2e%2e/x", ""]
+)
+def test_run_stays_below_the_api(client, sandbox, path):
+    with pytest.raises(errors.BiginInvalidRequestError, match="path"):
+        client.run("GET", path)
+    assert sum(sandbox.counts().values()) == 0
+
+
+def test_run_calls_any_endpoint(client):
+    assert client.run("get", "users", params={"type": "CurrentUser"})["users"]
+
+
+def test_reads_are_repeated_while_it_may_help(client, sandbox, clock):
+    sandbox.fault("users", "500_before", times=2)
+    assert client.get_current_user()["email"]
+    sandbox.fault("users", "429_credits", times=None)
+    with pytest.raises(errors.BiginCreditLimitError):
+        client.get_current_user()
+    assert sandbox.counts()["users"] == 4
+
+
+def test_the_time_is_bigins(client, sandbox):
+    sandbox.advance(5000)
+    assert abs(client.server_time() - sandbox.now()) < 2
+    assert sandbox.counts()["send_mail"] == 0
+
+
+def test_no_secret_in_any_text(client, sandbox):
+    sandbox.fault("send_mail", "500_before")
+    with pytest.raises(errors.BiginError) as error:
+        client.send_mail("Contacts", ADA, MAIL)
+    token = client._tokens.get()
+    texts = (str(error.value), repr(error.value), repr(error.value.__cause__), repr(token), repr(client))
+    secrets = (token.value, "sandbox-client-secret", "1000.sandbox.refresh")
+    assert not [secret for secret in secrets for text in texts if secret in text]

@@ -1,0 +1,62 @@
+"""Fixtures for tests that use the sandbox through an Airflow connection."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.sandbox_control import SandboxControl
+
+
+class SandboxClock:
+    """The sandbox's clock, as the package's: waiting takes no time, but time passes for both."""
+
+    def __init__(self, sandbox: SandboxControl) -> None:
+        self.sandbox = sandbox
+        self.waited: list[float] = []
+
+    def time(self) -> float:
+        return self.sandbox.now()
+
+    def sleep(self, seconds: float) -> None:
+        self.waited.append(seconds)
+        self.sandbox.advance(seconds)
+
+
+@pytest.fixture
+def connect(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Make an Airflow connection from the sandbox's, with changes; None takes a field away."""
+
+    def make(sandbox: SandboxControl, conn_id: str = "bigin_default", **changes: Any) -> str:
+        connection = sandbox.connection()
+        for name, value in changes.items():
+            holder = connection if name in ("login", "password") else connection["extra"]
+            holder.pop(name, None) if value is None else holder.update({name: value})
+        monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(connection))
+        return conn_id
+
+    return make
+
+
+@pytest.fixture
+def clock(sandbox: SandboxControl, monkeypatch: pytest.MonkeyPatch) -> SandboxClock:
+    """Let the hook live by the sandbox's clock."""
+    from airflow_provider_bigin.hooks.bigin import BiginHook
+
+    clock = SandboxClock(sandbox)
+    monkeypatch.setattr(BiginHook, "clock", clock)
+    return clock
+
+
+@pytest.fixture
+def hook(
+    sandbox: SandboxControl, connect: Callable[..., str], clock: SandboxClock, monkeypatch: pytest.MonkeyPatch
+) -> Any:
+    """A hook on the sandbox that shares its access token with nobody."""
+    from airflow_provider_bigin.hooks.bigin import BiginHook
+
+    monkeypatch.setenv("AIRFLOW__BIGIN__TOKEN_CACHE", "none")
+    return BiginHook(connect(sandbox))
