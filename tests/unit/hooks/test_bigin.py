@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from airflow_provider_bigin.api import errors
+from airflow_provider_bigin.get_provider_info import CONNECTION_FIELDS, UI_FIELD_BEHAVIOUR
+from airflow_provider_bigin.hooks.bigin import BiginHook
+
+ADA = "5000000000000000101"
+
+
+def test_the_constructor_asks_nobody(monkeypatch):
+    monkeypatch.delenv("AIRFLOW_CONN_BIGIN_DEFAULT", raising=False)
+    assert BiginHook().bigin_conn_id == "bigin_default"
+
+
+def test_the_old_form_has_the_fields_of_the_new_one():
+    pytest.importorskip("wtforms")
+    widgets = BiginHook.get_connection_form_widgets()
+    assert list(widgets) == list(CONNECTION_FIELDS)
+    for name, field in CONNECTION_FIELDS.items():
+        is_secret = field["schema"].get("format") == "password"
+        assert widgets[name].field_class.__name__ == ("PasswordField" if is_secret else "StringField")
+        assert widgets[name].args == (field["label"],)
+
+
+def test_the_old_form_relabels_as_the_new_one():
+    behaviour = BiginHook.get_ui_field_behaviour()
+    assert {key.replace("_", "-"): value for key, value in behaviour.items()} == UI_FIELD_BEHAVIOUR
+
+
+def test_every_secret_of_the_connection_is_a_password_field():
+    secrets = {
+        name for name, field in CONNECTION_FIELDS.items() if field["schema"].get("format") == "password"
+    }
+    assert secrets == {"refresh_token", "access_token"}
+
+
+def test_send_mail_from_a_task(hook, sandbox):
+    message_id = hook.send_mail(
+        record_id=ADA, to="ada.lovelace@example.org", subject="Thanks", content="For all."
+    )
+    (mail,) = sandbox.mails()
+    assert mail["message_id"] == message_id
+    assert mail["from"] == {"user_name": "Ada Airflow", "email": "ada@example.com"}
+
+
+def test_the_connection_names_the_sender(sandbox, connect, clock):
+    hook = BiginHook(connect(sandbox, from_email="Team <team@example.com>"))
+    hook.send_mail(record_id=ADA, to="ada.lovelace@example.org")
+    assert sandbox.mails()[0]["from"] == {"user_name": "Team", "email": "team@example.com"}
+    assert sandbox.counts()["from_addresses"] == 0
+
+
+def test_connection_test_says_who_we_are_and_sends_nothing(hook, sandbox):
+    assert hook.test_connection() == (True, "Connected to Bigin as Ada Airflow.")
+    assert sandbox.counts()["send_mail"] == 0
+
+
+def closed_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "advice"),
+    [
+        pytest.param(
+            {"login": "1000.OTHER"},
+            "invalid_client",
+            "check the connection's region and Client ID",
+            id="client",
+        ),
+        pytest.param(
+            {"password": "wrong"},
+            "invalid_client_secret",
+            "has a secret of its own in each data centre",
+            id="secret",
+        ),
+        pytest.param({"refresh_token": "1000.dead"}, "invalid_code", "authorise again", id="refresh token"),
+        pytest.param({"refresh_token": None}, "Refresh token", "fill in the three of them", id="half"),
+        pytest.param(
+            {"accounts_server": f"http://127.0.0.1:{closed_port()}"},
+            "no answer",
+            "Check the network",
+            id="network",
+        ),
+        pytest.param(
+            {"api_domain": f"http://127.0.0.1:{closed_port()}"},
+            "no answer",
+            "reaches http://127.0.0.1",
+            id="API",
+        ),
+        pytest.param(
+            {"access_token": "1000.old"},
+            "refuses the access token",
+            "An access token lives one hour",
+            id="access token",
+        ),
+    ],
+)
+def test_connection_test_tells_what_is_wrong_and_what_to_do(
+    sandbox, connect, clock, monkeypatch, changes, code, advice
+):
+    monkeypatch.setenv("AIRFLOW__BIGIN__TOKEN_CACHE", "none")
+    is_fine, text = BiginHook(connect(sandbox, **changes)).test_connection()
+    assert not is_fine
+    assert code in text
+    assert advice in text
+
+
+def test_connection_test_tells_a_missing_scope(hook, sandbox):
+    sandbox.settings(scopes=["ZohoBigin.send_mail.all.CREATE"])
+    is_fine, text = hook.test_connection()
+    assert not is_fine
+    assert "The credentials are right" in text
+    assert "ZohoBigin.users.READ" in text
+
+
+def test_connection_test_tells_another_data_centre(hook, sandbox):
+    sandbox.fault("users", "invalid_token", times=None)
+    is_fine, text = hook.test_connection()
+    assert not is_fine
+    assert "the account lives in another data centre" in text
+
+
+def test_connection_test_of_an_unknown_connection():
+    is_fine, text = BiginHook("nowhere").test_connection()
+    assert not is_fine
+    assert "nowhere" in text
+
+
+def test_a_foreign_api_domain_in_the_token_answer_gets_no_token(sandbox, connect, clock):
+    sandbox.settings(token_api_domain="https://evil.example")
+    hook = BiginHook(connect(sandbox))
+    hook.send_mail(record_id=ADA, to="ada.lovelace@example.org", from_email="ada@example.com")
+    assert len(sandbox.mails()) == 1
+
+
+def test_without_a_from_address_the_account_cannot_send(hook, sandbox, monkeypatch):
+    monkeypatch.setattr(type(hook.get_conn()), "get_from_addresses", lambda self: [])
+    with pytest.raises(errors.BiginConfigurationError, match="no address to send from"):
+        hook.send_mail(record_id=ADA, to="ada.lovelace@example.org")
+
+
+@pytest.mark.parametrize("fault", ["429_concurrency", "500_before"])
+def test_the_hook_repeats_only_what_was_surely_not_sent(hook, sandbox, fault):
+    sandbox.fault("send_mail", fault)
+    mail = {"record_id": ADA, "to": "ada.lovelace@example.org", "from_email": "ada@example.com"}
+    if fault == "429_concurrency":
+        hook.send_mail(**mail)
+    else:
+        with pytest.raises(errors.BiginOutcomeUnknownError):
+            hook.send_mail(**mail)
+    assert sandbox.counts()["send_mail"] == (2 if fault == "429_concurrency" else 1)
