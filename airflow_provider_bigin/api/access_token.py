@@ -4,7 +4,8 @@ One access token for all processes that use the same credentials.
 Zoho gives ten access tokens per refresh token in ten minutes, then none until there has been silence, and the
 sixteenth live token ends the first (https://www.zoho.com/crm/developer/docs/api/v8/token-validity.html). So a
 token is refreshed by one process at a time, kept where the others find it, and asked for again only if the
-one that was refused is still the newest.
+one that was refused is still the newest. What the accounts server refuses is kept too: a process that waited
+for the answer takes it as its own, and a throttled server is left in peace by all.
 """
 
 from __future__ import annotations
@@ -17,30 +18,45 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_bigin.api.clock import Clock
-from airflow_provider_bigin.api.errors import BiginAuthenticationError, BiginError, BiginTokenLimitError
+from airflow_provider_bigin.api.errors import (
+    BiginAuthenticationError,
+    BiginConnectionError,
+    BiginError,
+    BiginServerError,
+    BiginTokenLimitError,
+)
 from airflow_provider_bigin.api.oauth import AccessToken, Credentials, refresh_access_token
-from airflow_provider_bigin.api.token_cache import TokenCache
+from airflow_provider_bigin.api.token_cache import MemoryTokenCache, TokenCache
 
 if TYPE_CHECKING:
     import requests
+    from cryptography.fernet import Fernet
 
 log = logging.getLogger(__name__)
 
 #: Seconds before its end at which a token is no longer used; each process draws its own, so that they do not
 #: all wake at once.
 EXPIRY_MARGIN = (60.0, 180.0)
-#: Seconds to rest before a throttled accounts server is asked again: every question prolongs the throttle.
-THROTTLE_PAUSES = (30.0, 60.0, 120.0, 240.0)
+#: Seconds for which a throttled accounts server is not asked, after its first, second and any later refusal:
+#: the throttle may be brief, or last for Zoho's ten minutes, or until nobody has asked for even longer.
+THROTTLE_RESTS = (60.0, 610.0, 1810.0)
+#: Seconds for which a process waits for a throttle to end: a little more than the first two rests.
+PATIENCE = 720.0
 #: Seconds between two looks for a token that another machine may have got meanwhile.
 WATCH_INTERVAL = 5.0
-#: Seconds for which a refusal is believed by the processes that waited for the one that was refused.
-REFUSAL_LIFETIME = 60.0
 #: Seconds, at most, before a machine looks again for another machine's token and then refreshes.
-SETTLE_TIME = 1.0
+SETTLE_TIME = 5.0
+#: Seconds for which wrong credentials are not tried again, by whatever process.
+REFUSAL_LIFETIME = 60.0
+#: How many tokens in ten minutes are replaced because Bigin refuses them. When it refuses all of them, each
+#: task would cost one more, until Zoho locks out everyone.
+MAX_RENEWALS = 5
+RENEWAL_WINDOW = 600.0
 
 
 class TokenSource(Protocol):
@@ -72,9 +88,56 @@ class FixedToken:
         raise BiginAuthenticationError(
             "Bigin refuses the access token of the connection",
             hint="An access token lives one hour and cannot be refreshed by itself: give the connection a"
-            " client id, a client secret"
-            " and a refresh token instead. If it is new, check that the region is right",
+            " client id, a client secret and a refresh token instead. If it is new, check that the region is"
+            " right",
         )
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """
+    What the accounts server answered last, if it was no token.
+
+    :param at: when, in epoch seconds.
+    :param error: name of the error's class.
+    :param told: the error's arguments.
+    :param throttled: how many times in a row it was the throttle.
+    """
+
+    at: float
+    error: str
+    told: dict[str, Any]
+    throttled: int
+
+    @classmethod
+    def of(cls, error: BiginError, *, at: float, before: Refusal | None) -> Refusal:
+        """Describe an error that followed another one, or none."""
+        told = {name: getattr(error, name) for name in ("message", "status", "code", "request", "hint")}
+        throttled_before = before.throttled if before else 0
+        throttled = throttled_before + 1 if isinstance(error, BiginTokenLimitError) else 0
+        return cls(at, type(error).__name__, told, throttled)
+
+    @property
+    def until(self) -> float:
+        """When the accounts server may be asked again by those who come later."""
+        if self.throttled:
+            return self.at + THROTTLE_RESTS[min(self.throttled, len(THROTTLE_RESTS)) - 1]
+        return self.at + (REFUSAL_LIFETIME if self.error == BiginAuthenticationError.__name__ else 0)
+
+    def answers(self, *, now: float, since: float) -> bool:
+        """Tell whether a process that has waited since some time need not ask for itself."""
+        if self.at > now + REFUSAL_LIFETIME:
+            return False  # written by a machine whose clock is wrong
+        return now < self.until or (not self.throttled and self.at >= since)
+
+    def as_error(self) -> BiginError:
+        """Make the error again."""
+        return _ERRORS.get(self.error, BiginServerError)(**self.told)
+
+
+_ERRORS: dict[str, type[BiginError]] = {
+    error.__name__: error for error in (BiginAuthenticationError, BiginConnectionError, BiginTokenLimitError)
+}
 
 
 class SharedToken:
@@ -82,7 +145,7 @@ class SharedToken:
     The access token that all processes with the same credentials share.
 
     :param credentials: what the token is refreshed with.
-    :param cache: where it is kept for other processes; None keeps it in this one.
+    :param cache: where it is kept for other processes.
     :param session: for the calls to the accounts server.
     :param timeout: seconds to wait for the accounts server.
     :param clock: tells the time and waits.
@@ -92,7 +155,7 @@ class SharedToken:
     def __init__(
         self,
         credentials: Credentials,
-        cache: TokenCache | None,
+        cache: TokenCache,
         *,
         session: requests.Session,
         timeout: float,
@@ -106,6 +169,7 @@ class SharedToken:
         self._clock = clock
         self._mask = mask
         self._name = f"access_token_{credentials.digest()[:32]}"
+        self._refusal_name = f"{self._name}_refusal"
         self._margin = random.uniform(*EXPIRY_MARGIN)  # noqa: S311
         self._thread_lock = threading.Lock()
         self._token: AccessToken | None = None
@@ -117,12 +181,15 @@ class SharedToken:
 
         :raises BiginAuthenticationError: if the credentials are refused for good.
         :raises BiginTokenLimitError: if the accounts server throttled for longer than we wait.
+        :raises BiginServerError: if it answers nothing usable.
+        :raises BiginConnectionError: if it cannot be reached.
         """
+        since = self._clock.time()
         token = self._token
         if token and self._is_usable(token):
             return token
         with self._thread_lock:
-            return self._use(self._kept_token(other_than=None) or self._refreshed_by_one(rejected=None))
+            return self._use(self._kept_token(rejected=None) or self._refreshed_by_one(None, since))
 
     def renew(self, rejected: AccessToken) -> AccessToken:
         """
@@ -130,64 +197,29 @@ class SharedToken:
 
         :param rejected: the refused token. Errors as in :meth:`get`.
         """
+        since = self._clock.time()
         with self._thread_lock:
             if self._token and self._token.value != rejected.value:
                 return self._token
-            return self._use(self._refreshed_by_one(rejected))
+            return self._use(self._refreshed_by_one(rejected, since))
 
     def _use(self, token: AccessToken) -> AccessToken:
         self._mask(token.value)
         self._token = token
         return token
 
-    def _refreshed_by_one(self, rejected: AccessToken | None) -> AccessToken:
-        with self._machine_lock():
-            if self._cache and self._cache.spans_machines and not self._kept_token(rejected):
-                self._clock.sleep(random.uniform(0, SETTLE_TIME))  # noqa: S311
-            kept = self._kept_token(rejected)
-            if kept:
-                return kept
-            self._raise_recent_refusal()
-            return self._refreshed(rejected)
-
-    def _refreshed(self, rejected: AccessToken | None) -> AccessToken:
-        for pause in (*THROTTLE_PAUSES, None):
-            try:
-                token = refresh_access_token(
-                    self._session, self._credentials, now=self._clock.time(), timeout=self._timeout
-                )
-            except BiginTokenLimitError as error:
-                if pause is None:
-                    self._keep_refusal(error)
-                    raise
-                log.warning(
-                    "The accounts server gives out no access tokens for now; asking again in %d s.", pause
-                )
-                other = self._watched_token(pause, rejected)
-                if other:
-                    return other
-            except BiginAuthenticationError as error:
-                self._keep_refusal(error)
-                raise
-            else:
-                self._keep({"token": asdict(token)})
-                return token
-        raise AssertionError("the last pause is None")
-
-    def _watched_token(self, seconds: float, rejected: AccessToken | None) -> AccessToken | None:
-        """Wait, but no longer than until another machine has got a token."""
-        until = self._clock.time() + seconds
-        while self._clock.time() < until:
-            self._clock.sleep(min(WATCH_INTERVAL, seconds))
-            token = self._kept_token(rejected)
-            if token:
-                return token
-        return None
-
     def _is_usable(self, token: AccessToken) -> bool:
         return self._clock.time() < token.expires_at - self._margin
 
-    # ---- what is kept ----
+    # ---- one refresh for all ----
+
+    def _refreshed_by_one(self, rejected: AccessToken | None, since: float) -> AccessToken:
+        with self._machine_lock():
+            kept = self._kept_token(rejected)
+            if kept is None and self._cache.spans_machines:
+                self._clock.sleep(random.uniform(0, SETTLE_TIME))  # noqa: S311
+                kept = self._kept_token(rejected)
+            return kept or self._refreshed(rejected, since)
 
     @contextmanager
     def _machine_lock(self) -> Iterator[None]:
@@ -196,61 +228,105 @@ class SharedToken:
         is the lesser evil.
         """
         with ExitStack() as stack:
-            if self._cache:
-                try:
-                    stack.enter_context(self._cache.lock(self._name))
-                except Exception as error:
-                    self._warn("locked", error)
+            try:
+                stack.enter_context(self._cache.lock(self._name))
+            except Exception as error:
+                self._warn("locked", error)
             yield
 
-    def _kept_token(self, other_than: AccessToken | None) -> AccessToken | None:
-        kept = self._kept().get("token")
-        try:
-            token = AccessToken(**kept) if kept else None
-        except TypeError:
-            return None  # written by a version that kept something else
-        if token is None or not self._is_usable(token) or (other_than and token.value == other_than.value):
-            return None
+    def _refreshed(self, rejected: AccessToken | None, since: float) -> AccessToken:
+        """Refresh, unless there is an answer already; wait as long as the answer is a throttle."""
+        patient_until = since + PATIENCE
+        refusal = self._kept_refusal()
+        while True:
+            if refusal is None or not refusal.answers(now=self._clock.time(), since=since):
+                try:
+                    token = self._requested(rejected)
+                except BiginError as error:
+                    refusal = self._kept_new_refusal(error, before=refusal)
+                else:
+                    if refusal:
+                        self._write(self._refusal_name, {})
+                    return token
+            if not refusal.throttled or self._clock.time() >= patient_until:
+                raise refusal.as_error()
+            other = self._watched_token(rejected, until=min(refusal.until, patient_until))
+            if other:
+                return other
+            refusal = self._kept_refusal() or refusal
+
+    def _requested(self, rejected: AccessToken | None) -> AccessToken:
+        now = self._clock.time()
+        renewals = [at for at in self._read(self._name).get("renewals", ()) if now - at < RENEWAL_WINDOW]
+        if rejected and len(renewals) >= MAX_RENEWALS:
+            raise BiginAuthenticationError(
+                f"Bigin refused {len(renewals)} new access tokens in a row, so no more are asked for",
+                hint="The accounts server accepts the credentials, but Bigin does not: check the connection's"
+                " region and that the user may still use Bigin",
+            )
+        token = refresh_access_token(self._session, self._credentials, now=now, timeout=self._timeout)
+        if rejected:
+            renewals.append(now)
+        self._write(self._name, {"token": asdict(token), "renewals": renewals})
         return token
 
-    def _raise_recent_refusal(self) -> None:
-        refusal = self._kept().get("refusal")
-        if not refusal or not 0 <= self._clock.time() - refusal["at"] < REFUSAL_LIFETIME:
-            return
-        error_class = BiginTokenLimitError if refusal["throttled"] else BiginAuthenticationError
-        raise error_class(**refusal["error"])
-
-    def _keep_refusal(self, error: BiginError) -> None:
-        told = ("message", "status", "code", "request", "hint")
-        self._keep(
-            {
-                "refusal": {
-                    "at": self._clock.time(),
-                    "throttled": isinstance(error, BiginTokenLimitError),
-                    "error": {name: getattr(error, name) for name in told},
-                }
-            }
+    def _watched_token(self, rejected: AccessToken | None, *, until: float) -> AccessToken | None:
+        """Wait, but no longer than until another machine has got a token."""
+        # Some machines may wait for the same moment: let one of them be the first.
+        until += random.uniform(0, SETTLE_TIME)  # noqa: S311
+        log.warning(
+            "The accounts server gives out no access tokens for now; waiting for %d s, or until another"
+            " machine has got one.",
+            until - self._clock.time(),
         )
+        while (left := until - self._clock.time()) > 0:
+            self._clock.sleep(min(WATCH_INTERVAL, left))
+            token = self._kept_token(rejected)
+            if token:
+                return token
+        return None
 
-    def _kept(self) -> dict[str, Any]:
-        if not self._cache:
-            return {}
+    # ---- what is kept ----
+
+    def _kept_token(self, rejected: AccessToken | None) -> AccessToken | None:
+        """Return the token that is kept, if it is of use."""
         try:
-            text = self._cache.read(self._name)
-            return json.loads(self._cipher().decrypt(text.encode())) if text else {}
+            token = AccessToken(**self._read(self._name)["token"])
+        except (KeyError, TypeError):
+            return None  # nothing is kept, or something that another version wrote
+        return token if self._is_usable(token) and token.value != (rejected and rejected.value) else None
+
+    def _kept_refusal(self) -> Refusal | None:
+        try:
+            return Refusal(**self._read(self._refusal_name))
+        except TypeError:
+            return None  # nothing is kept, or something that another version wrote
+
+    def _kept_new_refusal(self, error: BiginError, *, before: Refusal | None) -> Refusal:
+        refusal = Refusal.of(error, at=self._clock.time(), before=before)
+        self._write(self._refusal_name, asdict(refusal))
+        return refusal
+
+    def _read(self, name: str) -> dict[str, Any]:
+        try:
+            text = self._cache.read(name)
+            return json.loads(self._cipher.decrypt(text.encode())) if text else {}
         except Exception as error:
             self._warn("read", error)
             return {}
 
-    def _keep(self, content: dict[str, Any]) -> None:
-        if not self._cache:
-            return
+    def _write(self, name: str, content: dict[str, Any]) -> None:
+        text = self._cipher.encrypt(json.dumps(content).encode()).decode()
         try:
-            self._cache.write(self._name, self._cipher().encrypt(json.dumps(content).encode()).decode())
+            self._cache.write(name, text)
         except Exception as error:
             self._warn("written", error)
+            # What is kept there is older than what this process has, so it is of no use any more.
+            self._cache = MemoryTokenCache()
+            self._cache.write(name, text)
 
-    def _cipher(self) -> Any:
+    @cached_property
+    def _cipher(self) -> Fernet:
         """
         Encrypt under what every rightful reader has; Airflow's own key may differ from worker to worker.
         """

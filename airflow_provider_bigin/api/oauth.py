@@ -44,14 +44,11 @@ MAX_TOKEN_LIFETIME = 3600.0
 
 _PERMANENT_ERRORS = {
     "invalid_code": "The refresh token (or grant code) is unknown, used, expired or revoked, or belongs to"
-    " another data centre:"
-    " check the connection's region, or authorise again to get a new one",
+    " another data centre: check the connection's region, or authorise again to get a new one",
     "invalid_client": "The client id is not known in this data centre: check the connection's region and"
-    " Client ID, and that the"
-    " client is a self client registered at https://api-console.zoho.com",
+    " Client ID, and that the client is a self client registered at https://api-console.zoho.com",
     "invalid_client_secret": "The client secret does not belong to the client id; note that a client has a"
-    " secret of its own in each"
-    " data centre",
+    " secret of its own in each data centre",
     "invalid_redirect_uri": "The client is not of type self client; register one at"
     " https://api-console.zoho.com",
     "invalid_scope": "The scopes asked for do not exist; copy them from the package's documentation",
@@ -133,8 +130,7 @@ def exchange_grant_code(
     Exchange the one-time code of a self client for a refresh token.
 
     See https://www.bigin.com/developer/docs/apis/v2/self-client-get-access-token.html. Parameters and errors
-    as in
-    :func:`refresh_access_token`.
+    as in :func:`refresh_access_token`.
     """
     form = {
         "grant_type": "authorization_code",
@@ -211,8 +207,8 @@ def _checked_answer(request: str, status: int, body: Any) -> Mapping[str, Any]:
             "the accounts server gives out no more access tokens for now",
             status=status,
             request=request,
-            hint="Zoho allows ten in ten minutes for each refresh token. Let it rest for half an hour, and let all"
-            " workers share one token (Airflow configuration [bigin] token_cache)",
+            hint="Zoho allows ten in ten minutes for each refresh token. Let it rest for half an hour, and"
+            " let all workers share one token (Airflow configuration [bigin] token_cache)",
         )
     if error or status >= 400:
         raise BiginServerError(

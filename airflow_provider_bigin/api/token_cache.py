@@ -1,5 +1,6 @@
 """
-Where access tokens are kept for other processes: what a cache is, and the one in files.
+Where access tokens are kept for other processes: what a cache is, the one in files, and the one that keeps
+them to this process.
 
 A cache stores text that is already encrypted; it may lose it at any time.
 """
@@ -9,11 +10,11 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Protocol
 
-#: A refresh takes seconds, but one that is throttled keeps the lock for some minutes.
+#: Seconds. A refresh takes one or two, but one that is throttled keeps the lock for twelve minutes.
 LOCK_TIMEOUT = 900.0
 
 
@@ -31,6 +32,27 @@ class TokenCache(Protocol):
 
     def lock(self, name: str) -> AbstractContextManager[object]:
         """Keep the machine's other processes away from the name."""
+
+
+class MemoryTokenCache:
+    """Keep each text in this process alone."""
+
+    spans_machines = False
+
+    def __init__(self) -> None:
+        self._texts: dict[str, str] = {}
+
+    def read(self, name: str) -> str | None:
+        """Return the text, or None if there is none."""
+        return self._texts.get(name)
+
+    def write(self, name: str, text: str) -> None:
+        """Replace the text."""
+        self._texts[name] = text
+
+    def lock(self, name: str) -> AbstractContextManager[object]:
+        """Let everyone through: a process has one :class:`SharedToken` for each client."""
+        return nullcontext()
 
 
 class FileTokenCache:

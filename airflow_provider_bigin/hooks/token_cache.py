@@ -8,6 +8,7 @@ from pathlib import Path
 from airflow_provider_bigin.api.errors import BiginConfigurationError
 from airflow_provider_bigin.api.token_cache import (
     FileTokenCache,
+    MemoryTokenCache,
     TokenCache,
     lock_file,
     make_private_directory,
@@ -15,7 +16,7 @@ from airflow_provider_bigin.api.token_cache import (
 from airflow_provider_bigin.version_compat import get_variable, set_variable
 
 
-def configured_token_cache() -> TokenCache | None:
+def configured_token_cache() -> TokenCache:
     """
     Return the cache that ``[bigin] token_cache`` names.
 
@@ -30,7 +31,7 @@ def configured_token_cache() -> TokenCache | None:
     if kind == "variable":
         return VariableTokenCache(directory)
     if kind == "none":
-        return None
+        return MemoryTokenCache()
     raise BiginConfigurationError(
         f"[bigin] token_cache = {kind!r} in the Airflow configuration: use file, variable or none"
     )
