@@ -31,6 +31,7 @@ class StateStore:
 
     def set(self, key: str, value: Any, *, retention: Any = None) -> None:
         assert value is not None
+        assert value == json.loads(json.dumps(value))  # Airflow refuses what is not JSON, such as a tuple
         self.writes += 1
         with closing(self._connect()) as connection:
             connection.execute("REPLACE INTO state VALUES (?, ?)", (key, json.dumps(value)))
@@ -69,7 +70,7 @@ class TaskInstance:
             try_number=self.try_number,
             max_tries=self.max_tries,
             xcom_push=lambda key, value: self.xcoms.update({key: value}),
-            current_state=lambda: self.state,
+            get_task_states=lambda **which: {self.run_id: {self.task.task_id: self.state}},
         )
         dag_run = SimpleNamespace(
             start_date=datetime.fromtimestamp(self.start, timezone.utc), clear_number=self.clear_number

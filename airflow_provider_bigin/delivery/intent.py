@@ -89,8 +89,11 @@ class SendState:
         return replace(self, status="sent", intent=None, message_id=message_id)
 
     def as_json(self) -> dict[str, Any]:
-        """Return what the store keeps."""
-        return {"version": VERSION, **asdict(self)}
+        """Return what the store keeps; it takes lists, but no tuples."""
+        content = {"version": VERSION, **asdict(self), "claimed": list(self.claimed)}
+        if self.intent:
+            content["intent"]["recipients"] = list(self.intent.recipients)
+        return content
 
 
 def read_state(stored: Any) -> SendState | None:

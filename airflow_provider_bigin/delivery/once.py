@@ -187,6 +187,7 @@ class Delivery:
             if state.intent:
                 self._save(state.not_sent())
             raise
+        log.info("The mail is sent (message_id %s).", sent.message_id)
         self._save(state.sent(sent.message_id))
         return sent.message_id
 

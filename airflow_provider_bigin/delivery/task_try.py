@@ -33,7 +33,8 @@ class TaskTry:
     :param first_number: of the first try since the task was last cleared.
     :param begun_at: epoch seconds before which no try since then has started.
     :param store: survives retries; None before Airflow 3.3.
-    :param read_state: asks Airflow for the task's state.
+    :param is_given_up: asks whether Airflow no longer counts on this try. A worker that was frozen may wake after its
+        task has failed; the store refuses what it writes only if another try followed.
     """
 
     identity: tuple[str | int, ...]
@@ -42,20 +43,12 @@ class TaskTry:
     first_number: int
     begun_at: float
     store: TaskStateStore | None
-    read_state: Callable[[], str | None]
+    is_given_up: Callable[[], bool]
 
     @property
     def is_retry(self) -> bool:
         """Whether an earlier try since the last clear may have sent something."""
         return self.number > self.first_number
-
-    def is_given_up(self) -> bool:
-        """
-        Tell whether Airflow no longer counts on this try: a worker that was frozen may wake after its task has failed.
-
-        The store refuses what such a try writes only if another one followed it.
-        """
-        return self.read_state() != "running"
 
     @classmethod
     def from_context(cls, context: Mapping[str, Any]) -> TaskTry:
@@ -78,7 +71,7 @@ class TaskTry:
             ),
             begun_at=_begun_at(dag_run),
             store=context.get("task_state_store"),
-            read_state=partial(_read_state, task_instance),
+            is_given_up=partial(_is_given_up, task_instance),
         )
 
 
@@ -100,9 +93,9 @@ def _begun_at(dag_run: Any) -> float:
     return start.timestamp() - CLOCK_SKEW if start else 0.0
 
 
-def _read_state(task_instance: Any) -> str | None:
-    if not hasattr(task_instance, "get_task_states"):  # Airflow 2
-        return str(task_instance.current_state())
+def _is_given_up(task_instance: Any) -> bool:
+    if not hasattr(task_instance, "get_task_states"):
+        return _is_given_up_by_airflow_2(task_instance)
     is_mapped = task_instance.map_index is not None and task_instance.map_index >= 0
     states = task_instance.get_task_states(
         dag_id=task_instance.dag_id,
@@ -110,5 +103,16 @@ def _read_state(task_instance: Any) -> str | None:
         run_ids=[task_instance.run_id],
         map_index=task_instance.map_index if is_mapped else None,
     )
-    # A mapped task's key ends in its map index.
-    return next((str(state) for tasks in states.values() for state in tasks.values()), None)
+    # Keyed by run and then by task, where a mapped task's key ends in its map index.
+    return "running" not in states.get(task_instance.run_id, {}).values()
+
+
+def _is_given_up_by_airflow_2(task_instance: Any) -> bool:
+    """Look into the database, as tasks may there. ``airflow dags test`` runs tasks in state ``scheduled``."""
+    row = type(task_instance).get_task_instance(
+        dag_id=task_instance.dag_id,
+        run_id=task_instance.run_id,
+        task_id=task_instance.task_id,
+        map_index=task_instance.map_index,
+    )
+    return row.try_number != task_instance.try_number or row.state not in ("running", "scheduled")
