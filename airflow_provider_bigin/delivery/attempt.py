@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from airflow_provider_bigin.api.client import SentMail
 from airflow_provider_bigin.api.clock import Clock
 from airflow_provider_bigin.api.errors import (
     BiginConnectionError,
@@ -20,13 +20,15 @@ from airflow_provider_bigin.api.errors import (
 
 log = logging.getLogger(__name__)
 
+Answer = TypeVar("Answer")
+
 #: How often a POST is made within one try, and the longest pause in seconds: what lasts longer is for
 #: Airflow's own retries.
 MAX_ATTEMPTS = 6
 MAX_PAUSE = 60.0
 
 
-def send_repeatedly(send: Callable[[], SentMail], *, clock: Clock) -> SentMail:
+def send_repeatedly(send: Callable[[], Answer], *, clock: Clock) -> Answer:
     """
     Send, and send again while Bigin surely did not: it was not reached, or refused for a passing reason
     before it began.

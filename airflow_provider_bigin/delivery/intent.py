@@ -61,6 +61,10 @@ class Intent:
             marker=marker,
         )
 
+    def as_json(self) -> dict[str, Any]:
+        """Return what the store keeps; it takes lists, but no tuples."""
+        return {**asdict(self), "recipients": list(self.recipients)}
+
 
 @dataclass(frozen=True)
 class SendState:
@@ -89,11 +93,13 @@ class SendState:
         return replace(self, status="sent", intent=None, message_id=message_id)
 
     def as_json(self) -> dict[str, Any]:
-        """Return what the store keeps; it takes lists, but no tuples."""
-        content = {"version": VERSION, **asdict(self), "claimed": list(self.claimed)}
-        if self.intent:
-            content["intent"]["recipients"] = list(self.intent.recipients)
-        return content
+        """Return what the store keeps."""
+        return {
+            "version": VERSION,
+            **asdict(self),
+            "intent": self.intent.as_json() if self.intent else None,
+            "claimed": list(self.claimed),
+        }
 
 
 def read_state(stored: Any) -> SendState | None:
@@ -108,7 +114,7 @@ def read_state(stored: Any) -> SendState | None:
             return None
         intent = content.pop("intent")
         if intent is not None:
-            intent = _read_intent(intent)
+            intent = read_intent(intent)
         claimed = tuple(str(message_id) for message_id in content.pop("claimed"))
         state = SendState(intent=intent, claimed=claimed, **content)
     except (AttributeError, KeyError, TypeError, ValueError):
@@ -119,7 +125,12 @@ def read_state(stored: Any) -> SendState | None:
     return state
 
 
-def _read_intent(stored: Any) -> Intent:
+def read_intent(stored: Any) -> Intent:
+    """
+    Understand an intent that the store kept.
+
+    :raises AttributeError, KeyError, TypeError, ValueError: if it is none.
+    """
     intent = Intent(**{**stored, "recipients": tuple(stored["recipients"])})
     texts = (intent.module, intent.record_id, intent.salt, intent.subject, *intent.recipients)
     if not all(isinstance(text, str) for text in texts):

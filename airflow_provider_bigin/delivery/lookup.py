@@ -179,6 +179,11 @@ def bigin_time(client: BiginClient) -> float:
     return client.clock.time() if time is None else time
 
 
+def latest_arrival(client: BiginClient) -> float:
+    """Tell until when, by Bigin's clock, a request that is made now may still put its mail into the list."""
+    return bigin_time(client) + client.timeout + SETTLING_TIME
+
+
 class _ListTooLong(Exception):
     """The list goes on and on."""
 

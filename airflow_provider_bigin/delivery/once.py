@@ -12,19 +12,18 @@ from airflow_provider_bigin.api.errors import (
     BiginError,
     BiginOutcomePendingError,
     BiginOutcomeUnknownError,
-    BiginTryGivenUpError,
 )
 from airflow_provider_bigin.api.mail import Mail
 from airflow_provider_bigin.delivery.attempt import send_repeatedly
 from airflow_provider_bigin.delivery.intent import Intent, SendState, read_state
 from airflow_provider_bigin.delivery.lookup import (
-    SETTLING_TIME,
     Absent,
     Found,
     InDoubt,
     Unreadable,
     Verdict,
     bigin_time,
+    latest_arrival,
     settle,
 )
 from airflow_provider_bigin.delivery.marker import make_marker, with_marker
@@ -103,9 +102,10 @@ class Delivery:
             intent = state.intent or self._presumed_intent(letter, marker)
             found = self._look_for_earlier(intent, claimed, was_cleared=was_cleared)
             if found:
-                self._save(
-                    SendState("open", self._try.max_tries, epoch, claimed=claimed).sent(found.message_id)
+                sent = SendState(
+                    "sent", self._try.max_tries, epoch, message_id=found.message_id, claimed=claimed
                 )
+                self._try.note(STATE_KEY, sent.as_json())
                 return found.message_id
         else:
             log.info("Sending the mail%s.", " again, since the task was cleared" if was_cleared else "")
@@ -142,7 +142,7 @@ class Delivery:
         self, intent: Intent, claimed: tuple[str, ...], *, was_cleared: bool
     ) -> Found | None:
         log.info("An earlier try may have sent this mail; looking for it among the record's e-mails.")
-        until = intent.until if intent.until is not None else self._latest_arrival()
+        until = intent.until if intent.until is not None else latest_arrival(self._client)
         verdict = settle(self._client, {0: intent}, until=until, claimed=claimed)[0]
         if isinstance(verdict, Found):
             _log_found(verdict)
@@ -171,10 +171,10 @@ class Delivery:
             nonlocal state
             now = bigin_time(self._client)
             intent = Intent.of(
-                module, record_id, mail, since=now, until=self._latest_arrival(), marker=marker
+                module, record_id, mail, since=now, until=latest_arrival(self._client), marker=marker
             )
             state = SendState("open", state.max_tries, state.epoch, intent, claimed=state.claimed)
-            self._save_or_stop(state)
+            self._try.announce(STATE_KEY, state.as_json())
 
         def post() -> SentMail:
             return self._client.send_mail(module, record_id, mail, before_post=announce)
@@ -185,10 +185,10 @@ class Delivery:
             return self._find_own(state, error)
         except BiginError:
             if state.intent:
-                self._save(state.not_sent())
+                self._try.note(STATE_KEY, state.not_sent().as_json())
             raise
         log.info("The mail is sent (message_id %s).", sent.message_id)
-        self._save(state.sent(sent.message_id))
+        self._try.note(STATE_KEY, state.sent(sent.message_id).as_json())
         return sent.message_id
 
     def _find_own(self, state: SendState, error: BiginOutcomeUnknownError) -> str:
@@ -200,11 +200,11 @@ class Delivery:
             error.message,
         )
         verdict = settle(
-            self._client, {0: state.intent}, until=self._latest_arrival(), claimed=state.claimed
+            self._client, {0: state.intent}, until=latest_arrival(self._client), claimed=state.claimed
         )[0]
         if isinstance(verdict, Found):
             _log_found(verdict)
-            self._save(state.sent(verdict.message_id))
+            self._try.note(STATE_KEY, state.sent(verdict.message_id).as_json())
             return verdict.message_id
         decision = decide(
             verdict,
@@ -214,43 +214,6 @@ class Delivery:
             was_cleared=False,
         )
         raise undelivered(verdict, decision, state.intent) from error
-
-    def _latest_arrival(self) -> float:
-        """
-        Tell until when, by Bigin's clock, a request that is made now may still put its mail into the list.
-        """
-        return bigin_time(self._client) + self._client.timeout + SETTLING_TIME
-
-    def _save_or_stop(self, state: SendState) -> None:
-        """
-        Write an intent. If that fails, or Airflow has given up on this try, nothing may be sent: another try may be
-        running.
-        """
-        if self._try.store is not None:
-            try:
-                self._try.store.set(STATE_KEY, state.as_json())
-            except Exception:
-                log.error(
-                    "The intent to send could not be written to Airflow's task state store; nothing is sent."
-                )
-                raise
-        if self._try.is_given_up():
-            raise BiginTryGivenUpError("Airflow has given up on this try of the task, so it sends nothing")
-
-    def _save(self, state: SendState) -> None:
-        """
-        Write what became of an intent. If that fails the intent stays open, and the next try looks for the
-        mail.
-        """
-        if self._try.store is None:
-            return
-        try:
-            self._try.store.set(STATE_KEY, state.as_json())
-        except Exception as error:
-            log.warning(
-                "The state of the mail could not be written to Airflow's task state store (%s).",
-                type(error).__name__,
-            )
 
 
 Decision = Literal["send", "retry", "give up"]

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
+
+from airflow_provider_bigin.api.errors import BiginTryGivenUpError
+
+log = logging.getLogger(__name__)
 
 #: How far the clocks of Airflow's database and of Bigin may be apart, in seconds, where they have to be
 #: compared.
@@ -33,8 +38,8 @@ class TaskTry:
     :param first_number: of the first try since the task was last cleared.
     :param begun_at: epoch seconds before which no try since then has started.
     :param store: survives retries; None before Airflow 3.3.
-    :param is_given_up: asks whether Airflow no longer counts on this try. A worker that was frozen may wake after its
-        task has failed; the store refuses what it writes only if another try followed.
+    :param is_given_up: asks whether Airflow no longer counts on this try. A worker that was frozen may wake
+        after its task has failed; the store refuses what it writes only if another try followed.
     """
 
     identity: tuple[str | int, ...]
@@ -49,6 +54,37 @@ class TaskTry:
     def is_retry(self) -> bool:
         """Whether an earlier try since the last clear may have sent something."""
         return self.number > self.first_number
+
+    def announce(self, key: str, value: Any) -> None:
+        """
+        Write what is about to be sent. If that fails, or Airflow has given up on this try, nothing may be
+        sent: another try may be running.
+        """
+        if self.store is not None:
+            try:
+                self.store.set(key, value)
+            except Exception:
+                log.error(
+                    "The intent to send could not be written to Airflow's task state store; nothing is sent."
+                )
+                raise
+        if self.is_given_up():
+            raise BiginTryGivenUpError("Airflow has given up on this try of the task, so it sends nothing")
+
+    def note(self, key: str, value: Any) -> None:
+        """
+        Write what became of an intent. If that fails the intent stays open, and the next try looks for the
+        mail.
+        """
+        if self.store is None:
+            return
+        try:
+            self.store.set(key, value)
+        except Exception as error:
+            log.warning(
+                "The state of the mail could not be written to Airflow's task state store (%s).",
+                type(error).__name__,
+            )
 
     @classmethod
     def from_context(cls, context: Mapping[str, Any]) -> TaskTry:
