@@ -1,0 +1,82 @@
+# The front door; `make` says what there is.
+
+NEWEST := 3.3
+AIRFLOW ?= $(NEWEST)
+
+# One environment for each line of Airflow.
+VENV := .venv$(if $(filter-out $(NEWEST),$(AIRFLOW)),-$(AIRFLOW))
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+# Each target has an Airflow home of its own. Yours is never touched.
+export AIRFLOW_HOME = $(CURDIR)/.airflow/$(@F)-$(AIRFLOW)
+export AIRFLOW__CORE__LOAD_EXAMPLES = False
+
+# Airflow starts twice as slowly if every start compiles it.
+unexport PYTHONDONTWRITEBYTECODE
+
+MAKEFLAGS += --no-print-directory
+.DELETE_ON_ERROR:
+.PHONY: help demo ui test test-airflow test-system fault-run bench lint types format environment constraints build clean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1:\2/p' $(MAKEFILE_LIST) | awk -F: '{printf "  make %-14s %s\n", $$1, $$2}'
+	@echo
+	@echo "  AIRFLOW=2.11 (or 3.0, 3.1, 3.2) takes another Airflow than $(NEWEST), PYTHON=... another Python."
+
+demo: $(READY) ## run the example DAGs against a local Bigin and show the mails
+	@$(BIN)/python scripts/demo.py
+
+ui: $(READY) ## Airflow in the browser, with the example DAGs and a local Bigin
+	@$(BIN)/python scripts/ui.py
+
+test: lint types test-airflow ## lint, types, and all tests
+
+test-airflow: $(READY) ## all tests on one line of Airflow: AIRFLOW=2.11
+	$(BIN)/python -m pytest --cov --cov-report=term
+
+test-system: $(READY) ## tests that need a running scheduler and triggerer
+	$(BIN)/python -m pytest tests/system
+
+fault-run: $(READY) ## the long run of random faults
+	$(BIN)/python -m tests.fault_run
+
+bench: $(READY) ## benchmarks, side by side with other providers
+	$(BIN)/python -m benchmarks
+
+lint: $(READY) ## ruff
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: $(READY) ## mypy
+	$(BIN)/mypy
+
+format: $(READY) ## let ruff rewrite what it can
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+build: $(READY) ## wheel and sdist, into dist/
+	$(BIN)/python -m hatchling build
+
+environment: $(READY) ## only the environment, in .venv or .venv-2.11
+
+# The pins name every package, so nothing is left to resolve; the check says if one is missing.
+$(READY): pyproject.toml constraints/airflow-$(AIRFLOW).txt | $(BIN)/uv
+	@echo "Installing Airflow $(AIRFLOW) and the tools into $(VENV)"
+	@echo "-e ." | $(BIN)/uv pip sync --quiet --compile-bytecode --python $(BIN)/python constraints/airflow-$(AIRFLOW).txt -
+	@$(BIN)/uv pip check --quiet --python $(BIN)/python
+	@touch $@
+
+$(BIN)/uv:
+	@python=$$(scripts/find_python.sh $(AIRFLOW)) && "$$python" -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+
+constraints: $(READY) ## resolve the pins of every line of Airflow again
+	@for line in constraints/*.in; do \
+		echo "$$line"; \
+		$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --upgrade --all-extras \
+			--no-annotate --no-header --output-file "$${line%.in}.txt" pyproject.toml "$$line" || exit 1; \
+	done
+
+clean: ## remove the environments and everything that was made
+	rm -rf .venv .venv-* .airflow dist .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis
