@@ -83,7 +83,7 @@ class SandboxControl:
         return settings
 
     def fault(self, on: str, fault: str, **how: Any) -> None:
-        """Order a fault: ``times`` (None for always), ``skip``, ``record_id``, ``seconds``, ``retry_after``."""
+        """Order a fault; ``how``: ``times`` (None: always), ``skip``, ``record_id``, ``seconds``, ``retry_after``."""
         self.call("POST", "/faults", {"on": on, "fault": fault, **how})
 
     def faults(self) -> list[dict[str, Any]]:

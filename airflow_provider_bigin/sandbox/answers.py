@@ -69,7 +69,7 @@ def invalid_token() -> ApiError:
 
 
 def scope_mismatch() -> ApiError:
-    """Return the refusal of a token whose grant does not cover the call; ``details`` is a list in real answers."""
+    """Return the refusal of a token that does not cover the call; real ``details`` are a list here."""
     return ApiError(401, "OAUTH_SCOPE_MISMATCH", "invalid oauth scope to access this URL", [])
 
 

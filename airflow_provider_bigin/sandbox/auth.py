@@ -52,9 +52,9 @@ def _sufficient(scope: str) -> set[str]:
 
 
 def _take_credit(sandbox: Sandbox) -> None:
-    credits = sandbox.settings.credits_remaining
-    if credits is None:
+    left = sandbox.settings.credits_remaining
+    if left is None:
         return
-    if credits <= 0:
+    if left <= 0:
         raise no_credits()
-    sandbox.settings.credits_remaining = credits - 1
+    sandbox.settings.credits_remaining = left - 1

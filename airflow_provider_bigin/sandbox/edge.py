@@ -18,8 +18,8 @@ from airflow_provider_bigin.sandbox.traffic import Call, call_of
 class Edge:
     """ASGI middleware that logs Bigin's calls, spoils them as ordered, delays them, and adds Zoho's headers.
 
-    A request is carried out before its latency is slept, so that a mail counts as taken while its answer is still
-    under way.
+    A request is carried out before its latency is slept, so that a mail counts as taken while its answer is
+    still under way.
 
     :param app: the handlers.
     :param sandbox: what they work on.
@@ -43,7 +43,7 @@ class Edge:
         self._sending += call.name == "send_mail"
         try:
             answer = await self._answer(call, scope, receive)
-            self.sandbox.traffic.answered(entry, answer and answer.status)
+            self.sandbox.traffic.answered(entry, None if answer is None else answer.status)
             if answer is None:
                 await drop_connection(scope, receive)
             else:

@@ -40,9 +40,10 @@ class Answer:
 
 
 def throttled(settings: Settings) -> Answer:
-    """Return what the token endpoint says once it has been asked too often; even the ``error`` is translated."""
+    """Return what the token endpoint says when asked too often; even the ``error`` is translated."""
     english = {
-        "error_description": "You have made too many requests continuously. Please try again after some time.",
+        "error_description": "You have made too many requests continuously."
+        " Please try again after some time.",
         "error": "Access Denied",
         "status": "failure",
     }

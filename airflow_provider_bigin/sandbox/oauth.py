@@ -51,15 +51,11 @@ async def token_by_get() -> Response:
 async def revoke(request: Request, sandbox: SandboxOfRequest) -> Response:
     """End a refresh token together with the access tokens made from it, or a single access token."""
     token = (await _parameters(request)).get("token")
-    ended = [
-        sandbox.store.execute(f"DELETE FROM {table} WHERE {column} = ?", token).rowcount
-        for table, column in (
-            ("refresh_token", "token"),
-            ("access_token", "refresh_token"),
-            ("access_token", "token"),
-        )
-    ]
-    return BiginResponse({"status": "success"}) if any(ended) else _refusal("invalid_token")
+    ended = sandbox.store.execute("DELETE FROM refresh_token WHERE token = ?", token).rowcount
+    ended += sandbox.store.execute(
+        "DELETE FROM access_token WHERE ? IN (token, refresh_token)", token
+    ).rowcount
+    return BiginResponse({"status": "success"}) if ended else _refusal("invalid_token")
 
 
 def new_grant(sandbox: Sandbox) -> str:
@@ -103,15 +99,18 @@ def _grants_in_window(sandbox: Sandbox, now: float) -> int:
 
 
 def _keep_newest_refresh_tokens(sandbox: Sandbox) -> None:
-    newest = "SELECT token FROM refresh_token ORDER BY created_at DESC, rowid DESC LIMIT ?"
-    sandbox.store.execute(f"DELETE FROM refresh_token WHERE token NOT IN ({newest})", REFRESH_TOKENS)
+    sandbox.store.execute(
+        "DELETE FROM refresh_token WHERE token NOT IN"
+        " (SELECT token FROM refresh_token ORDER BY created_at DESC, rowid DESC LIMIT ?)",
+        REFRESH_TOKENS,
+    )
     sandbox.store.execute(
         "DELETE FROM access_token WHERE refresh_token NOT IN (SELECT token FROM refresh_token)"
     )
 
 
 def _mint(sandbox: Sandbox, refresh_token: str) -> str | None:
-    """Return a new access token, or None when too many were made in ten minutes. The sixteenth ends the oldest."""
+    """Return a new access token, or None after too many in ten minutes. The sixteenth ends the oldest."""
     store, now = sandbox.store, sandbox.clock.now()
     if sandbox.settings.token_limits:
         recent = store.value(
@@ -128,12 +127,11 @@ def _mint(sandbox: Sandbox, refresh_token: str) -> str | None:
     store.execute("DELETE FROM access_token WHERE expires_at <= ?", now)
     store.execute("INSERT INTO access_token VALUES (?, ?, ?)", access_token, refresh_token, now + LIFETIME)
     if sandbox.settings.token_limits:
-        newest = "SELECT token FROM access_token WHERE refresh_token = ? ORDER BY rowid DESC LIMIT ?"
         store.execute(
-            f"DELETE FROM access_token WHERE refresh_token = ? AND token NOT IN ({newest})",
-            refresh_token,
-            refresh_token,
-            ACTIVE_TOKENS,
+            "DELETE FROM access_token WHERE refresh_token = :owner AND token NOT IN"
+            " (SELECT token FROM access_token WHERE refresh_token = :owner ORDER BY rowid DESC LIMIT :kept)",
+            owner=refresh_token,
+            kept=ACTIVE_TOKENS,
         )
     return access_token
 
@@ -145,14 +143,12 @@ def _grant(sandbox: Sandbox, own_url: str, access_token: str, refresh_token: str
         answer["refresh_token"] = refresh_token
     if settings.token_answer_scope:
         answer["scope"] = " ".join(settings.scopes)
-    answer["api_domain"] = settings.token_api_domain or own_url
-    answer["token_type"] = "Bearer"
+    answer |= {"api_domain": settings.token_api_domain or own_url, "token_type": "Bearer"}
     # The legacy shape: with "expires_in_sec" present, "expires_in" is in milliseconds.
-    answer.update(
-        {"expires_in_sec": LIFETIME, "expires_in": LIFETIME * 1000}
-        if settings.expires_in_ms
-        else {"expires_in": LIFETIME}
-    )
+    if settings.expires_in_ms:
+        answer |= {"expires_in_sec": LIFETIME, "expires_in": LIFETIME * 1000}
+    else:
+        answer["expires_in"] = LIFETIME
     return BiginResponse(answer)
 
 

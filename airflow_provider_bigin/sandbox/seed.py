@@ -9,8 +9,8 @@ from airflow_provider_bigin.sandbox.clock import ORG_TIME_ZONE_NAME
 from airflow_provider_bigin.sandbox.store import Store
 
 CLIENT_ID = "1000.SANDBOXCLIENT"
-CLIENT_SECRET = "sandbox-client-secret"
-REFRESH_TOKEN = "1000.sandbox.refresh"
+CLIENT_SECRET = "sandbox-client-secret"  # noqa: S105 - made up
+REFRESH_TOKEN = "1000.sandbox.refresh"  # noqa: S105 - made up
 GRANT_CODE = "1000.sandbox.grant"
 
 SCOPES = (

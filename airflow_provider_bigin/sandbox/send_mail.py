@@ -94,8 +94,8 @@ def _item_of(raw: bytes) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise ApiError(400, "INVALID_DATA", "body", {"expected_data_type": "jsonobject"})
     data = body.get("data")
+    details: dict[str, Any] = {"expected_data_type": "jsonarray", "api_name": "data"}
     if not isinstance(data, list):
-        details = {"expected_data_type": "jsonarray", "api_name": "data"}
         raise ApiError(400, "INVALID_DATA", "invalid data", details)
     if len(data) != 1:
         details = {"api_name": "data", "json_path": "$.data", "maximum_length": 1}
@@ -211,7 +211,7 @@ def _checked_files(ids: list[str], sandbox: Sandbox) -> list[dict[str, Any]]:
 
 
 def _check_record(module: str, record: dict[str, Any], sandbox: Sandbox) -> None:
-    """Refuse a record whose person has opted out or has no address. Companies have no address of their own."""
+    """Refuse a record whose person has opted out or has no address. Companies have none of their own."""
     if module == "Accounts":
         return
     person: dict[str, Any] | None = record
@@ -226,7 +226,7 @@ def _check_record(module: str, record: dict[str, Any], sandbox: Sandbox) -> None
 
 
 def _departure(scheduled_time: str | None, now: float, sandbox: Sandbox) -> float:
-    """Return when the mail leaves. What Bigin does with a time in the past is unknown; here it leaves at once."""
+    """Return when the mail leaves. A time in the past, unknown of Bigin, means at once."""
     if scheduled_time is None:
         return now
     if not sandbox.settings.scheduling:

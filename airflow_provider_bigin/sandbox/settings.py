@@ -10,7 +10,7 @@ from airflow_provider_bigin.sandbox import seed
 
 
 class Settings(BaseModel):
-    """One field for each thing that differs between accounts, is unknown of Bigin, or can go wrong for long."""
+    """A field for each thing that differs between accounts, is unknown of Bigin, or goes wrong for long."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -25,7 +25,7 @@ class Settings(BaseModel):
     scopes: list[str] = Field(default_factory=lambda: list(seed.SCOPES))
 
     # Every call of the API
-    latency: float = Field(0.0, ge=0)
+    latency: float = Field(default=0.0, ge=0)
     credits_remaining: int | None = None
     concurrency_limit: int | None = None
 
@@ -40,7 +40,7 @@ class Settings(BaseModel):
 
     # The Emails related list
     emails_key: Literal["Emails", "email_related_list", "data"] = "Emails"
-    emails_lag: float = Field(0.0, ge=0)
+    emails_lag: float = Field(default=0.0, ge=0)
     emails_default_empty: bool = False
     emails_type: bool = True
     single_mail: bool = True
@@ -50,7 +50,7 @@ class Settings(BaseModel):
     emails_outage: Literal["500", "CANNOT_PROCESS", "timeout", "429", "scope", "plan"] | None = None
 
     # Search
-    search_lag: float = Field(0.0, ge=0)
+    search_lag: float = Field(default=0.0, ge=0)
 
     def patched(self, changes: dict[str, Any]) -> Settings:
         """Return these settings with some of them changed.

@@ -18,7 +18,8 @@ from airflow_provider_bigin.sandbox.traffic import Traffic
 class Sandbox:
     """A Bigin account, the clock it lives by, and what is to go wrong with it.
 
-    The account, its settings and the clock's offset are in the store; faults and the request log belong to the process.
+    The account, its settings and the clock's offset are in the store; faults and the request log belong to
+    the process.
 
     :param database: a SQLite file, or ``:memory:``.
     """
@@ -26,7 +27,7 @@ class Sandbox:
     def __init__(self, database: str = ":memory:") -> None:
         self.store = Store(database)
         self.clock = Clock(self._load("clock_offset", 0.0))
-        self.settings = Settings(**self._load("settings", {}))
+        self.settings = Settings.model_validate(self._load("settings", {}))
         self.faults = Faults()
         self.traffic = Traffic()
         self.throttled_until = 0.0

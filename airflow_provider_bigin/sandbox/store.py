@@ -17,8 +17,6 @@ CREATE TABLE IF NOT EXISTS record (
     id TEXT PRIMARY KEY, module TEXT NOT NULL, email TEXT, secondary_email TEXT,
     created_at REAL NOT NULL, fields TEXT NOT NULL
 );
-CREATE INDEX IF NOT EXISTS record_by_email ON record (email);
-CREATE INDEX IF NOT EXISTS record_by_secondary_email ON record (secondary_email);
 CREATE TABLE IF NOT EXISTS file (
     id TEXT PRIMARY KEY, name TEXT NOT NULL, content_type TEXT, content BLOB NOT NULL
 );
@@ -31,7 +29,16 @@ CREATE INDEX IF NOT EXISTS mail_of_record ON mail (record_id, sent_at);
 CREATE INDEX IF NOT EXISTS mail_by_time ON mail (received_at);
 """
 
-TABLES = ("setting", "refresh_token", "access_token", "token_request", "grant_code", "record", "file", "mail")
+CLEAR = """
+DELETE FROM setting;
+DELETE FROM refresh_token;
+DELETE FROM access_token;
+DELETE FROM token_request;
+DELETE FROM grant_code;
+DELETE FROM record;
+DELETE FROM file;
+DELETE FROM mail;
+"""
 
 
 class Store:
@@ -49,9 +56,9 @@ class Store:
         self._db.execute("PRAGMA synchronous=NORMAL")
         self._db.executescript(SCHEMA)
 
-    def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
-        """Run one statement."""
-        return self._db.execute(sql, values)
+    def execute(self, sql: str, *values: Any, **named: Any) -> sqlite3.Cursor:
+        """Run one statement, with values in order or by name."""
+        return self._db.execute(sql, named or values)
 
     def insert_many(self, sql: str, rows: list[tuple[Any, ...]]) -> None:
         """Run one statement for each row, all or none."""
@@ -63,24 +70,23 @@ class Store:
             raise
         self._db.execute("COMMIT")
 
-    def rows(self, sql: str, *values: Any) -> list[sqlite3.Row]:
+    def rows(self, sql: str, *values: Any, **named: Any) -> list[sqlite3.Row]:
         """Return all rows of a query."""
-        return self.execute(sql, *values).fetchall()
+        return self.execute(sql, *values, **named).fetchall()
 
-    def row(self, sql: str, *values: Any) -> sqlite3.Row | None:
+    def row(self, sql: str, *values: Any, **named: Any) -> sqlite3.Row | None:
         """Return the first row of a query, or None."""
-        row: sqlite3.Row | None = self.execute(sql, *values).fetchone()
+        row: sqlite3.Row | None = self.execute(sql, *values, **named).fetchone()
         return row
 
-    def value(self, sql: str, *values: Any) -> Any:
+    def value(self, sql: str, *values: Any, **named: Any) -> Any:
         """Return the first column of the first row, or None."""
-        row = self.row(sql, *values)
+        row = self.row(sql, *values, **named)
         return None if row is None else row[0]
 
     def clear(self) -> None:
         """Delete everything."""
-        for table in TABLES:
-            self.execute(f"DELETE FROM {table}")
+        self._db.executescript(CLEAR)
 
     def close(self) -> None:
         """Close the database."""

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
+from starlette.types import Scope
+
 LOG_LENGTH = 2000
 
 _NAMES = (
@@ -62,7 +64,7 @@ class Traffic:
         self.statuses.clear()
         self.log.clear()
 
-    def arrived(self, call: Call, scope: dict[str, Any], at: float) -> dict[str, Any]:
+    def arrived(self, call: Call, scope: Scope, at: float) -> dict[str, Any]:
         """Note a request and return its log entry."""
         self.counts[call.name] += 1
         entry = {

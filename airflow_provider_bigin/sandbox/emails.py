@@ -1,0 +1,207 @@
+"""The ``Emails`` related list of a record, and the single mail."""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+from html.parser import HTMLParser
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from airflow_provider_bigin.sandbox import mails
+from airflow_provider_bigin.sandbox.answers import (
+    ApiError,
+    BiginResponse,
+    invalid_id,
+    invalid_module,
+    no_content,
+    unknown_url,
+)
+from airflow_provider_bigin.sandbox.auth import authorise
+from airflow_provider_bigin.sandbox.clock import iso
+from airflow_provider_bigin.sandbox.cursors import seal, unseal
+from airflow_provider_bigin.sandbox.records import find_record
+from airflow_provider_bigin.sandbox.seed import MODULES, OWNER
+from airflow_provider_bigin.sandbox.settings import Settings
+from airflow_provider_bigin.sandbox.state import Sandbox, SandboxOfRequest
+
+router = APIRouter(prefix="/bigin/v2/{module}/{record_id}/Emails")
+
+PAGE = 10
+_EMPTY_ELEMENT = re.compile(r"<([a-z][a-z0-9]*)>\s*</\1>")
+TYPES = ("sent_from_crm", "scheduled_in_crm", "drafts", "user_emails")
+REWRITTEN_SENDER = {"user_name": "Airflow Sandbox", "email": "no-reply@mail.example.net"}
+
+# A mail leaves at "sent_at"; a list shows it :lag seconds after it came to it.
+_IN_LIST = """record_id = :record_id AND CASE :type
+    WHEN 'scheduled_in_crm' THEN sent_at > :now AND received_at + :lag <= :now
+    WHEN 'sent_from_crm' THEN sent_at + :lag <= :now
+    ELSE 0 END"""
+_PLACE = "(SELECT sent_at, number FROM mail WHERE number = :number)"
+# One more than a page tells whether there are more.
+_AFTER = f"""SELECT * FROM mail WHERE {_IN_LIST} AND (:number = 0 OR (sent_at, number) < {_PLACE})
+    ORDER BY sent_at DESC, number DESC LIMIT {PAGE + 1}"""  # noqa: S608 - constants only
+_END_OF_PAGE_BEFORE = f"""SELECT number FROM mail WHERE {_IN_LIST} AND (sent_at, number) > {_PLACE}
+    ORDER BY sent_at, number LIMIT 1 OFFSET {PAGE - 1}"""  # noqa: S608 - constants only
+
+
+@router.get("")
+async def list_emails(module: str, record_id: str, request: Request, sandbox: SandboxOfRequest) -> Response:
+    """List a record's mails, ten a page, newest first."""
+    _check(module, record_id, request, sandbox)
+    settings = sandbox.settings
+    kind = request.query_params.get("type")
+    if kind is not None and (not settings.emails_type or kind not in TYPES):
+        raise ApiError(400, "INVALID_DATA", "invalid data", {"param_name": "type"})
+    if kind is None and settings.emails_default_empty:
+        return no_content()
+    kind = kind or "sent_from_crm"
+    list_name = f"{record_id}/{kind}"
+    number = _number_in(request.query_params.get("index", "0"), list_name)
+    now = sandbox.clock.now()
+    place = {
+        "record_id": record_id,
+        "type": kind,
+        "now": now,
+        "lag": settings.emails_lag,
+        "number": number,
+    }
+    rows = sandbox.store.rows(_AFTER, **place)
+    if not rows:
+        return no_content()
+    page, more = rows[:PAGE], len(rows) > PAGE
+    before = sandbox.store.value(_END_OF_PAGE_BEFORE, **place)
+    return BiginResponse(
+        {
+            settings.emails_key: [_entry(row, settings, now) for row in page],
+            "info": {
+                "per_page": PAGE,
+                "count": len(page),
+                "next_index": _index(page[-1]["number"], list_name) if more else None,
+                "prev_index": "0" if before is None else _index(before, list_name),
+                "more_records": more,
+            },
+        }
+    )
+
+
+@router.get("/{message_id}")
+async def single_mail(
+    module: str, record_id: str, message_id: str, request: Request, sandbox: SandboxOfRequest
+) -> Response:
+    """Return one mail with its content."""
+    if not sandbox.settings.single_mail:
+        raise unknown_url()
+    _check(module, record_id, request, sandbox)
+    row = mails.find(sandbox.store, message_id)
+    if row is None or row["record_id"] != record_id:
+        raise invalid_id(3)
+    settings = sandbox.settings
+    entry = _entry(row, settings, sandbox.clock.now())
+    entry["sent_time"] = entry.pop("time")
+    mail = json.loads(row["mail"])
+    content = mail["content"]
+    if settings.strip_markup and content and mail["mail_format"] != "text":
+        content = sanitised(content)
+    entry.update(
+        {
+            "content": content,
+            "mail_format": mail["mail_format"] or "html",
+            "reply_to": mail["reply_to"],
+            "attachments": mail["attachments"],
+        }
+    )
+    return BiginResponse({settings.emails_key: [entry]})
+
+
+def _check(module: str, record_id: str, request: Request, sandbox: Sandbox) -> None:
+    authorise(request, sandbox, f"ZohoBigin.modules.{module}.READ")
+    if module not in MODULES:
+        raise invalid_module()
+    if find_record(sandbox.store, module, record_id) is None:
+        raise invalid_id(1)
+
+
+def _index(number: int, list_name: str) -> str:
+    """Return the index of the page after a mail."""
+    return seal(list_name, number, 0)
+
+
+def _number_in(index: str, list_name: str) -> int:
+    """Return the mail after which a page begins; 0 for the first page."""
+    if index == "0":
+        return 0
+    position = unseal(list_name, index)
+    if position is None:
+        raise ApiError(400, "INVALID_DATA", "invalid data", {"param_name": "index"})
+    return position[0]
+
+
+def _entry(row: sqlite3.Row, settings: Settings, now: float) -> dict[str, Any]:
+    """Return a mail as the list has it: without Bcc and without content."""
+    mail = json.loads(row["mail"])
+    return {
+        "message_id": row["message_id"],
+        "subject": mail["subject"],
+        "from": REWRITTEN_SENDER if settings.rewrite_sender else mail["from"],
+        "to": _seen(mail["to"], settings),
+        "cc": _seen(mail["cc"], settings) or None,
+        "time": iso(row["sent_at"]),
+        "sent": row["sent_at"] <= now,
+        "read": False,
+        "source": "individual",
+        "owner": {"id": OWNER["id"], "name": OWNER["name"]},
+        "has_attachment": bool(mail["attachments"]),
+        "summary": None,
+        "linked_record": None,
+        "status": mails.status(row, now),
+    }
+
+
+def _seen(addresses: list[dict[str, Any]], settings: Settings) -> list[dict[str, Any]]:
+    named = [{"user_name": address.get("user_name"), "email": address["email"]} for address in addresses]
+    if settings.reorder_recipients:
+        return [{**address, "email": address["email"].upper()} for address in reversed(named)]
+    return named
+
+
+def sanitised(html: str) -> str:
+    """Return HTML as a strict sanitizer leaves it: no comments, no attributes, no empty elements."""
+    sanitizer = _Sanitizer()
+    sanitizer.feed(html)
+    sanitizer.close()
+    clean = "".join(sanitizer.parts)
+    while (shorter := _EMPTY_ELEMENT.sub("", clean)) != clean:
+        clean = shorter
+    return clean
+
+
+class _Sanitizer(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=False)
+        self.parts: list[str] = []
+        self._hidden = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag in ("script", "style"):
+            self._hidden += 1
+        elif tag not in ("img", "link", "meta"):  # nothing without their attributes
+            self.parts.append(f"<{tag}>")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in ("script", "style"):
+            self._hidden = max(0, self._hidden - 1)
+        else:
+            self.parts.append(f"</{tag}>")
+
+    def handle_data(self, data: str) -> None:
+        if not self._hidden:
+            self.parts.append(data)
+
+    def handle_entityref(self, name: str) -> None:
+        self.parts.append(f"&{name};")
+
+    def handle_charref(self, name: str) -> None:
+        self.parts.append(f"&#{name};")
