@@ -83,7 +83,12 @@ class SandboxControl:
         return settings
 
     def fault(self, on: str, fault: str, **how: Any) -> None:
-        """Order a fault; ``how``: ``times`` (None: always), ``skip``, ``record_id``, ``seconds``, ``retry_after``."""
+        """Order a fault.
+
+        :param on: the call it is for.
+        :param fault: its name.
+        :param how: ``times`` (None for always), ``skip``, ``record_id``, ``seconds``, ``retry_after``.
+        """
         self.call("POST", "/faults", {"on": on, "fault": fault, **how})
 
     def faults(self) -> list[dict[str, Any]]:
