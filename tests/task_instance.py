@@ -11,6 +11,15 @@ from types import SimpleNamespace
 from typing import Any
 
 
+def let_operators_run_by_themselves() -> None:
+    """Switch off Airflow's warning that an operator is executed outside of its task runner."""
+    try:
+        from airflow.sdk.bases.operator import ExecutorSafeguard
+    except ImportError:  # Airflow 2
+        from airflow.models.baseoperator import ExecutorSafeguard
+    ExecutorSafeguard.test_mode = True
+
+
 class StateStore:
     """
     Airflow 3.3's task state store, in a file that survives the processes that use it.
@@ -81,6 +90,7 @@ class TaskInstance:
     def run(self) -> Any:
         """Run one try; an exception is the task's."""
         self.xcoms = {}
+        let_operators_run_by_themselves()
         return self.task.execute(self.context())
 
     def retry(self) -> None:

@@ -26,6 +26,7 @@ from airflow_provider_bigin.api.errors import (
     BiginError,
     BiginInvalidMailError,
     BiginInvalidRequestError,
+    BiginNotFoundError,
     BiginOutcomeUnknownError,
     BiginServerError,
     error_from_answer,
@@ -184,7 +185,13 @@ class BiginClient:
         See https://www.zoho.com/crm/developer/docs/api/v8/get-email-rel-list.html
         """
         path = f"{parse_module(module)}/{parse_record_id(record_id)}/Emails/{quote(message_id, safe='')}"
-        return next(iter(_items(self.read(path), "Emails", "email_related_list", "data")), None)
+        try:
+            answer = self.read(path)
+        except BiginNotFoundError as error:
+            if error.code == "INVALID_URL_PATTERN":
+                raise  # this account's API knows no single mails
+            return None
+        return next(iter(_items(answer, "Emails", "email_related_list", "data")), None)
 
     # ---- records ----
 

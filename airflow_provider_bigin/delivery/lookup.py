@@ -102,12 +102,12 @@ def settle(
     """
     verdicts: dict[Key, Verdict] = {}
     for pause in _pauses():
-        is_last = bigin_time(client) >= until
+        is_last = bigin_time(client) >= until + CLOCK_TOLERANCE
         open_keys = [key for key in intents if not isinstance(verdicts.get(key), Found)]
         looked = each(lambda key: look(client, intents[key], claimed), open_keys)
         verdicts.update(zip(open_keys, looked, strict=True))
         verdicts = _without_shared_finds(verdicts)
-        remaining = until - bigin_time(client)
+        remaining = until + CLOCK_TOLERANCE - bigin_time(client)
         if is_last or all(_is_final(verdict) for verdict in verdicts.values()):
             break
         client.clock.sleep(max(0.0, min(pause, remaining)))

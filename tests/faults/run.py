@@ -31,14 +31,22 @@ from tests.task_instance import StateStore, TaskInstance
 RETRIES = 3
 
 #: Faults of send_mail that the sandbox plays, by what they do.
-LOST = ("lost_answer", "500_after", "502_html_after", "truncated", "success_without_id", "custom_error_after", "slow")
+LOST = (
+    "lost_answer",
+    "500_after",
+    "502_html_after",
+    "truncated",
+    "success_without_id",
+    "custom_error_after",
+    "slow",
+)
 NOT_TAKEN = ("dropped", "500_before", "502_html", "503_before", "empty_200", "custom_error")
 PASSING = ("429_concurrency", "429_plain", "429_credits", "daily_limit", "record_locked", "invalid_token")
 REFUSED = ("item_error", "scope_mismatch")
 #: Where a worker is killed.
 KILLS = ("kill before request", "kill before answer", "kill before store", "kill at end")
 #: Whole calls that fail for the length of one try.
-OUTAGES = ("list 500", "list CANNOT_PROCESS", "list 429", "list timeout")
+OUTAGES = ("list 500", "list CANNOT_PROCESS", "list 429", "list dropped")
 TOKEN = ("token throttled", "token 500_before", "token expired")
 
 FAULTS = (*LOST, *NOT_TAKEN, *PASSING, *REFUSED, *KILLS, *OUTAGES, *TOKEN)
@@ -81,7 +89,13 @@ VARIANTS = {
     ),
 }
 
-VIOLATIONS = ("duplicate", "missing behind success", "wrong id", "not sent although a retry was left", "arrived behind failure")
+VIOLATIONS = (
+    "duplicate",
+    "missing behind success",
+    "wrong id",
+    "not sent although a retry was left",
+    "arrived behind failure",
+)
 
 
 @dataclass(frozen=True)
@@ -108,11 +122,15 @@ class SandboxClock:
         self._sandbox.advance(seconds)
 
 
-def run_schedule(sandbox: SandboxControl, variant_name: str, chance: random.Random, directory: Path) -> Outcome:
+def run_schedule(
+    sandbox: SandboxControl, variant_name: str, chance: random.Random, directory: Path
+) -> Outcome:
     """Run one task through its tries and judge what came of it."""
     variant = VARIANTS[variant_name]
     # A fault belongs to a try: the sandbox's are ordered when it begins, a kill happens in it.
-    faults = tuple(sorted((chance.randint(1, RETRIES), chance.choice(FAULTS)) for _ in range(chance.randint(0, 3))))
+    faults = tuple(
+        sorted((chance.randint(1, RETRIES), chance.choice(FAULTS)) for _ in range(chance.randint(0, 3)))
+    )
     (record_id,) = sandbox.add_contacts(1)
     instance = make_instance(record_id, variant, directory / record_id, start=sandbox.now())
     tries: list[str] = []
@@ -188,6 +206,8 @@ def order_faults(sandbox: SandboxControl, variant: Variant, record_id: str, faul
         elif fault.startswith("token "):
             sandbox.expire_tokens()
             sandbox.fault("token", fault.removeprefix("token "))
+        elif fault == "list dropped":
+            sandbox.fault("emails", "dropped", times=None)
         elif fault.startswith("list "):
             if variant.is_readable:
                 sandbox.settings(emails_outage=fault.removeprefix("list "))
@@ -370,7 +390,9 @@ def report(variants: list[str], outcomes: list[tuple[int, Outcome]]) -> str:
         lines.append(f"{variant:32} {len(ours):>9} {tries:>6} {mails:>6}  {figures}")
     for number, outcome in outcomes:
         if outcome.violation:
-            lines.append(f"{outcome.violation}: {outcome.variant}, schedule {number}: {outcome.faults} -> {outcome.tries}")
+            lines.append(
+                f"{outcome.violation}: {outcome.variant}, schedule {number}: {outcome.faults} -> {outcome.tries}"
+            )
     return "\n".join(lines)
 
 

@@ -78,7 +78,8 @@ def test_what_did_not_arrive_is_sent_by_the_next_try(make_instance, sandbox, fau
         instance.run()
     assert sum(clock.waited) >= 60 + 30
     instance.retry()
-    assert [mail["message_id"] for mail in sandbox.mails()] == [instance.run()]
+    message_id = instance.run()
+    assert [mail["message_id"] for mail in sandbox.mails()] == [message_id]
 
 
 @pytest.mark.parametrize("fault", ["429_concurrency", "429_plain", "invalid_token"])
