@@ -1,7 +1,8 @@
 """
 Time to import the operator, over Airflow's bare ``BaseOperator``, beside the operators of other providers.
 
-Each import happens in a new process, the modules in turn, so that all meet the same machine; the best of the rounds counts.
+Each import happens in a new process, the modules in turn, so that all meet the same machine; the best of the
+rounds counts.
 """
 
 from __future__ import annotations

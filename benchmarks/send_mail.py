@@ -1,4 +1,7 @@
-"""CPU time of one ``send_mail`` of the hook against a bare ``requests.Session.post`` of the same body, alternating in one run."""
+"""
+CPU time of one ``send_mail`` of the hook against a bare ``requests.Session.post`` of the same body,
+alternating in one run.
+"""
 
 from __future__ import annotations
 

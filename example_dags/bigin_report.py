@@ -1,5 +1,6 @@
 """
-A weekly report: text from a template file, figures from an upstream task, a file attached, sent two hours after the run.
+A weekly report: text from a template file, figures from an upstream task, a file attached, sent two hours
+after the run.
 
 ``content`` names a file beside this one; everything in it and in the other arguments is a Jinja template.
 """

@@ -159,9 +159,9 @@ class BiginSendMailOperator(BaseOperator):
         """
         Stop at once.
 
-        Airflow 3 lets a task that it has given up on go on for seconds after SIGTERM; what is raised here interrupts
-        it. ``SystemExit`` is no ``Exception``, so nothing on the way takes it for a failed call, an open intent stays
-        open, and Airflow retries.
+        Airflow 3 lets a task that it has given up on go on for seconds after SIGTERM; what is raised here
+        interrupts it. ``SystemExit`` is no ``Exception``, so nothing on the way takes it for a failed call,
+        an open intent stays open, and Airflow retries.
         """
         raise SystemExit("the task was told to stop")
 

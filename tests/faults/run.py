@@ -1,8 +1,10 @@
 """
-Random fault schedules against the operator: nobody is mailed twice, nobody is forgotten, nothing is claimed that is not so.
+Random fault schedules against the operator: nobody is mailed twice, nobody is forgotten, nothing is claimed
+that is not so.
 
-Each schedule is one task with three retries and up to three faults: answers that get lost, refusals, outages, and SIGKILL of the worker
-at each point of its work. Every try is a process of its own. Waiting happens on the sandbox's clock, which the worker shares.
+Each schedule is one task with three retries and up to three faults: answers that get lost, refusals, outages,
+and SIGKILL of the worker at each point of its work. Every try is a process of its own. Waiting happens on the
+sandbox's clock, which the worker shares.
 
 Run it with ``python -m tests.faults.run --help``.
 """
@@ -249,7 +251,8 @@ def arm(kill: str) -> None:
 
     def killed_getresponse(self: HTTPConnection) -> Any:
         if is_posting and kill == "kill before answer":
-            # The request is out. Read the answer from the wire, so that it is surely processed, and tell nobody.
+            # The request is out. Read the answer from the wire, so that it is surely processed, and tell
+            # nobody.
             getresponse(self)
             die()
         return getresponse(self)
@@ -265,7 +268,8 @@ def die() -> None:
 
 def run_in_process(work: Callable[[], str], url: str) -> tuple[str, str | None]:
     """
-    Fork, run, and tell how it ended: ``success``, ``failed`` for good, ``retry`` or ``killed``, and with what.
+    Fork, run, and tell how it ended: ``success``, ``failed`` for good, ``retry`` or ``killed``, and with
+    what.
 
     The parent has everything imported, so a try costs no start-up.
     """
@@ -312,7 +316,7 @@ def run_lane(variants: list[str], schedules: int, seed: int, results: Any) -> No
             sandbox.reset()
             sandbox.settings(token_limits=False, **VARIANTS[variant].settings)
             for number in range(schedules):
-                chance = random.Random(f"{seed} {variant} {number}")  # noqa: S311
+                chance = random.Random(f"{seed} {variant} {number}")
                 outcome = run_schedule(sandbox, variant, chance, Path(tempfile.mkdtemp(dir=directory)))
                 results.put((number, outcome))
     results.put(None)
@@ -391,7 +395,8 @@ def report(variants: list[str], outcomes: list[tuple[int, Outcome]]) -> str:
     for number, outcome in outcomes:
         if outcome.violation:
             lines.append(
-                f"{outcome.violation}: {outcome.variant}, schedule {number}: {outcome.faults} -> {outcome.tries}"
+                f"{outcome.violation}: {outcome.variant}, schedule {number}: {outcome.faults} ->"
+                f" {outcome.tries}"
             )
     return "\n".join(lines)
 

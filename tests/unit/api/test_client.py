@@ -110,7 +110,7 @@ def test_a_server_that_is_not_there_took_nothing(sandbox, connect, clock):
         port = server.getsockname()[1]
     client = BiginHook(connect(sandbox, api_domain=f"http://127.0.0.1:{port}")).get_conn()
     with pytest.raises(
-        errors.BiginConnectionError, match="Check that this machine reaches http://127.0.0.1"
+        errors.BiginConnectionError, match=r"Check that this machine reaches http://127\.0\.0\.1"
     ) as error:
         client.send_mail("Contacts", ADA, MAIL)
     assert error.value.sent == "no"

@@ -109,7 +109,8 @@ def test_the_text_says_what_where_and_what_to_do():
     }
     error = error_from_answer("POST /bigin/v2/Contacts/1/actions/send_mail", 400, {"data": [body]})
     assert str(error) == (
-        "POST /bigin/v2/Contacts/1/actions/send_mail: INVALID_DATA (HTTP 400): invalid email [$.data[0].to[0].email]"
+        "POST /bigin/v2/Contacts/1/actions/send_mail: INVALID_DATA (HTTP 400): invalid email"
+        " [$.data[0].to[0].email]"
     )
 
 
