@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import requests
@@ -171,18 +173,24 @@ def sandbox_thread() -> Iterator[SandboxControl]:
 
 
 @contextlib.contextmanager
-def sandbox_process(database: str | None = None, port: int = 0) -> Iterator[SandboxControl]:
+def sandbox_process(
+    database: str | os.PathLike[str] | None = None, port: int = 0
+) -> Iterator[SandboxControl]:
     """Run a sandbox as a process of its own, on a free port unless one is given.
 
     :param database: a SQLite file that it keeps everything in.
     """
     command = [sys.executable, "-m", "airflow_provider_bigin.sandbox", "--port", str(port)]
     if database:
-        command += ["--db", database]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        command += ["--db", os.path.abspath(database)]
+    root = Path(__file__).parents[1]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root) as process:
         try:
             assert process.stdout is not None
-            url = process.stdout.readline().split()[-1].removesuffix("/bigin/v2")
+            first_line = process.stdout.readline()
+            if not first_line:
+                raise RuntimeError("the sandbox did not start")
+            url = first_line.split()[-1].removesuffix("/bigin/v2")
             control = SandboxControl(url)
             _wait_until_ready(control, lambda: process.poll() is None)
             yield control

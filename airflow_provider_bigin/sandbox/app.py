@@ -7,7 +7,7 @@ from fastapi.exception_handlers import http_exception_handler
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.types import ASGIApp
 
-from airflow_provider_bigin.sandbox import account, control, emails, files, oauth, records, send_mail
+from airflow_provider_bigin.sandbox import account, control, emails, files, inbox, oauth, records, send_mail
 from airflow_provider_bigin.sandbox.answers import ApiError, unknown_url
 from airflow_provider_bigin.sandbox.edge import Edge
 from airflow_provider_bigin.sandbox.state import Sandbox
@@ -21,7 +21,7 @@ def create_app(database: str = ":memory:") -> ASGIApp:
     sandbox = Sandbox(database)
     app = FastAPI(openapi_url=None, redirect_slashes=False)
     app.state.sandbox = sandbox
-    for part in (oauth, account, files, send_mail, emails, records, control):
+    for part in (oauth, account, files, send_mail, emails, records, control, inbox):
         app.include_router(part.router)
     app.add_exception_handler(ApiError, _api_error)
     app.add_exception_handler(StarletteHTTPException, _unrouted)

@@ -1,0 +1,126 @@
+"""The inbox: web pages that show what arrived.
+
+A mail may contain anything. Its body is a document of its own, shown in a frame with ``sandbox=""`` and under a
+policy that neither runs nor loads anything; everything else is escaped by the templates.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, HTTPException, Response
+from jinja2 import Environment, FileSystemLoader
+
+from airflow_provider_bigin.sandbox import mails, seed
+from airflow_provider_bigin.sandbox.state import Sandbox, SandboxOfRequest
+
+router = APIRouter()
+
+MAILS_PER_PAGE = 50
+
+_FOLDER = Path(__file__).parent / "templates"
+_TEMPLATES = Environment(
+    loader=FileSystemLoader(_FOLDER), autoescape=True, trim_blocks=True, lstrip_blocks=True
+)
+
+_COMMON_HEADERS = {
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cache-control": "no-store",
+}
+PAGE_POLICY = (
+    "default-src 'none'; style-src 'self'; frame-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+BODY_POLICY = (
+    "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+)
+
+
+@router.head("/")
+async def knock() -> Response:
+    """Answer, with the date, whoever wants to know whether anybody is here and what time it is."""
+    return Response()
+
+
+@router.get("/")
+async def inbox(sandbox: SandboxOfRequest, page: int = 1) -> Response:
+    """Show a page of the list, and beside it its newest mail."""
+    rows = _page(sandbox, page)
+    return _list_with(sandbox, rows, max(page, 1), rows[0] if rows else None, chosen=False)
+
+
+@router.get("/mails/{message_id}")
+async def one_mail(message_id: str, sandbox: SandboxOfRequest) -> Response:
+    """Show a mail, and beside it the page of the list that it is on."""
+    row = _existing(sandbox, message_id)
+    newer = sandbox.store.value("SELECT count(*) FROM mail WHERE number > ?", row["number"])
+    page = 1 + newer // MAILS_PER_PAGE
+    return _list_with(sandbox, _page(sandbox, page), page, row, chosen=True)
+
+
+@router.get("/mails/{message_id}/body")
+async def body(message_id: str, sandbox: SandboxOfRequest) -> Response:
+    """Show what a mail says, and let none of it do anything."""
+    mail = json.loads(_existing(sandbox, message_id)["mail"])
+    html = _TEMPLATES.get_template("body.html").render(mail=mail)
+    return Response(
+        html, media_type="text/html", headers={**_COMMON_HEADERS, "content-security-policy": BODY_POLICY}
+    )
+
+
+@router.get("/inbox.css")
+async def style() -> Response:
+    """Return the style of the pages."""
+    return Response((_FOLDER / "inbox.css").read_bytes(), media_type="text/css", headers=_COMMON_HEADERS)
+
+
+def _page(sandbox: Sandbox, page: int) -> list[sqlite3.Row]:
+    return mails.newest(sandbox.store, limit=MAILS_PER_PAGE, skip=(max(page, 1) - 1) * MAILS_PER_PAGE)
+
+
+def _existing(sandbox: Sandbox, message_id: str) -> sqlite3.Row:
+    row = mails.find(sandbox.store, message_id)
+    if row is None:
+        raise HTTPException(404, "no such mail")
+    return row
+
+
+def _list_with(
+    sandbox: Sandbox, rows: list[sqlite3.Row], page: int, shown: sqlite3.Row | None, *, chosen: bool
+) -> Response:
+    """Return the page: a list of mails and one of them.
+
+    :param chosen: whether the mail was asked for; a phone then shows it instead of the list.
+    """
+    now = sandbox.clock.now()
+    total = mails.count(sandbox.store)
+    html = _TEMPLATES.get_template("inbox.html").render(
+        mails=[_shown(row, now) for row in rows],
+        mail=None if shown is None else _shown(shown, now),
+        chosen=chosen,
+        page=page,
+        total=total,
+        more=total > page * MAILS_PER_PAGE,
+        contact=seed.RECORDS["Contacts"][0],
+    )
+    return Response(
+        html, media_type="text/html", headers={**_COMMON_HEADERS, "content-security-policy": PAGE_POLICY}
+    )
+
+
+def _shown(row: sqlite3.Row, now: float) -> dict[str, Any]:
+    status = mails.status(row, now)
+    return {
+        "message_id": row["message_id"],
+        **json.loads(row["mail"]),
+        "state": status[-1]["type"],
+        "status": status,
+        "received": datetime.fromtimestamp(row["received_at"], timezone.utc),
+        "request": row["request"],
+    }
