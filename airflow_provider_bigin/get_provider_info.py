@@ -91,6 +91,7 @@ def get_provider_info() -> dict[str, Any]:
                 "ui-field-behaviour": UI_FIELD_BEHAVIOUR,
             }
         ],
+        "cli": ["airflow_provider_bigin.cli.definition.get_cli_commands"],
         "config": {
             "bigin": {
                 "description": "Options of the Bigin provider.",

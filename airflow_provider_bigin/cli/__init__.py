@@ -1,0 +1,1 @@
+"""The command line: ``airflow bigin`` and ``python -m airflow_provider_bigin``."""

@@ -1,0 +1,145 @@
+"""``authorize``: from the grant code of a self client to a connection."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from argparse import Namespace
+from dataclasses import dataclass, field
+from getpass import getpass
+
+from airflow_provider_bigin.api.access_token import FixedToken
+from airflow_provider_bigin.api.client import DEFAULT_TIMEOUT, BiginClient, new_session
+from airflow_provider_bigin.api.data_centers import (
+    DATA_CENTERS,
+    DEFAULT_REGION,
+    DataCenter,
+    checked_accounts_server,
+    checked_api_domain,
+    get_data_center,
+)
+from airflow_provider_bigin.api.errors import BiginError
+from airflow_provider_bigin.api.oauth import SCOPES, Grant, exchange_grant_code
+from airflow_provider_bigin.cli.check import find_scopes, show_scopes
+from airflow_provider_bigin.cli.connections import refuse_unless_free, save, show
+
+#: Names the address of a sandbox, to try the command.
+SANDBOX_VARIABLE = "BIGIN_SANDBOX"
+
+
+@dataclass(frozen=True)
+class SelfClient:
+    """A self client as its owner knows it."""
+
+    region: str
+    client_id: str
+    client_secret: str = field(repr=False)
+    sandbox: str | None
+
+    @property
+    def center(self) -> DataCenter:
+        """The servers to talk to."""
+        if self.sandbox:
+            return DataCenter(checked_accounts_server(self.sandbox), checked_api_domain(self.sandbox))
+        return get_data_center(self.region)
+
+
+def authorize(options: Namespace) -> None:
+    """Ask for a self client and a grant code, and print or save the connection that they make."""
+    if options.save:
+        # Before the code is used up.
+        refuse_unless_free(options.conn_id, overwrite=options.overwrite)
+    try:
+        client = _ask_for_client()
+        grant = _exchange(client, _ask_for_code())
+    except BiginError as error:
+        raise SystemExit(str(error)) from None
+    connection = _connection(client, grant)
+    works = _show_whether_it_works(client, grant)
+    if options.save and works:
+        save(options.conn_id, connection)
+        print(f"\nConnection {options.conn_id!r} is saved.")
+    else:
+        show(options.conn_id, connection)
+    sys.exit(0 if works else 1)
+
+
+def _ask_for_client() -> SelfClient:
+    print(
+        "Open https://api-console.zoho.com as the user from whom the mails shall come, and create or open"
+        " your Self Client."
+    )
+    region = _answer("BIGIN_REGION", f"Region ({', '.join(DATA_CENTERS)}) [us]: ", DEFAULT_REGION).lower()
+    get_data_center(region)  # an unknown one is an error before the secrets are asked for
+    return SelfClient(
+        region=region,
+        client_id=_answer("BIGIN_CLIENT_ID", "Client ID: "),
+        client_secret=_answer("BIGIN_CLIENT_SECRET", "Client Secret (not shown): ", hidden=True),
+        sandbox=os.environ.get(SANDBOX_VARIABLE),
+    )
+
+
+def _ask_for_code() -> str:
+    print("\nUnder Generate Code, paste this as Scope and choose 10 minutes and your Bigin organisation:")
+    print(f"\n{','.join(SCOPES)}\n")
+    return _answer("BIGIN_GRANT_CODE", "Generated code (not shown): ", hidden=True)
+
+
+def _answer(variable: str, question: str, default: str = "", *, hidden: bool = False) -> str:
+    """
+    Take an answer from the environment, or ask for it.
+
+    :raises SystemExit: if there is none.
+    """
+    answer = os.environ.get(variable)
+    if answer is None:
+        try:
+            answer = getpass(question) if hidden else input(question)
+        except EOFError:
+            answer = ""
+    answer = answer.strip() or default
+    if not answer:
+        raise SystemExit(f"An answer is needed; it can also be given as {variable} in the environment.")
+    return answer
+
+
+def _exchange(client: SelfClient, code: str) -> Grant:
+    with new_session() as session:
+        return exchange_grant_code(
+            session,
+            accounts_server=client.center.accounts_server,
+            client_id=client.client_id,
+            client_secret=client.client_secret,
+            code=code,
+            now=time.time(),
+            timeout=DEFAULT_TIMEOUT,
+        )
+
+
+def _connection(client: SelfClient, grant: Grant) -> dict[str, object]:
+    extra = {"region": client.region, "refresh_token": grant.refresh_token}
+    if client.sandbox:
+        extra.update(client.center._asdict())
+    return {
+        "conn_type": "bigin",
+        "login": client.client_id,
+        "password": client.client_secret,
+        "extra": extra,
+    }
+
+
+def _show_whether_it_works(client: SelfClient, grant: Grant) -> bool:
+    """Use the access token that came with the refresh token: it is one of ten in ten minutes."""
+    api_domain = grant.access_token.api_domain or client.center.api_domain
+    bigin = BiginClient(FixedToken(grant.access_token.value), session=new_session(), api_domain=api_domain)
+    try:
+        scopes = find_scopes(bigin)
+    except BiginError as error:
+        print(f"\nThe code was exchanged, but Bigin cannot be used with it: {error}")
+        return False
+    finally:
+        bigin.close()
+    print("\nBigin takes the new access token.")
+    show_scopes(scopes)
+    return True

@@ -1,0 +1,77 @@
+"""Airflow connections as the commands read, write and show them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow_provider_bigin.hooks.bigin import BiginHook
+
+#: Fields of the extra that say where and by what the connection logs in.
+CREDENTIAL_FIELDS = ("region", "refresh_token", "access_token", "accounts_server", "api_domain")
+
+
+def get_hook(conn_id: str) -> BiginHook:
+    """Return the hook of a connection, wherever Airflow keeps it."""
+    # Without it, Airflow 3 looks for connections as a task does, and a command has no API to ask for them.
+    os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
+    from airflow_provider_bigin.hooks.bigin import BiginHook
+
+    return BiginHook(conn_id)
+
+
+def refuse_unless_free(conn_id: str, *, overwrite: bool) -> None:
+    """
+    Check that a connection may be saved under an id.
+
+    :raises SystemExit: if it may not.
+    """
+    from airflow.utils.session import create_session
+
+    if not re.fullmatch(r"[\w.-]{1,200}", conn_id):
+        raise SystemExit(f"{conn_id!r} is no connection id: use letters, digits, dashes, dots, underscores.")
+    with create_session() as session:
+        existing = _find(session, conn_id)
+        if existing and existing.conn_type != "bigin":
+            raise SystemExit(f"Connection {conn_id!r} exists and is of type {existing.conn_type!r}.")
+        if existing and not overwrite:
+            raise SystemExit(f"Connection {conn_id!r} exists; --overwrite gives it the new credentials.")
+
+
+def save(conn_id: str, connection: dict[str, Any]) -> None:
+    """Add a connection to Airflow's database, or give the one that is there its credentials."""
+    from airflow.models import Connection
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        existing = _find(session, conn_id)
+        if existing is None:
+            session.add(Connection(conn_id=conn_id, **connection))
+            return
+        kept = {name: value for name, value in existing.extra_dejson.items() if name not in CREDENTIAL_FIELDS}
+        existing.login = connection["login"]
+        existing.set_password(connection["password"])
+        existing.set_extra(json.dumps({**kept, **connection["extra"]}))
+
+
+def show(conn_id: str, connection: dict[str, Any]) -> None:
+    """Print a connection in the forms that Airflow reads."""
+    print(
+        "\nAs JSON. Paste it into a new file with an editor, run `airflow connections import FILE.json` and"
+        " delete the file.\n(The arguments of `airflow connections add` can be seen in the process list, and"
+        " Airflow's audit log keeps the extra.)\n"
+    )
+    print(json.dumps({conn_id: connection}, indent=2))
+    print("\nAs a line for Airflow's environment file. (Typed into a shell, it would stay in its history.)\n")
+    print(f"AIRFLOW_CONN_{conn_id.upper()}={shlex.quote(json.dumps(connection))}")
+
+
+def _find(session: Any, conn_id: str) -> Any:
+    from airflow.models import Connection
+    from sqlalchemy import select
+
+    return session.scalar(select(Connection).where(Connection.conn_id == conn_id))

@@ -1,0 +1,103 @@
+"""
+The commands, for Airflow 3.2 and later as ``airflow bigin``, everywhere as
+``python -m airflow_provider_bigin``.
+
+Airflow imports this module each time it starts, so it imports next to nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from airflow.cli.cli_config import CLICommand
+
+
+class Argument(NamedTuple):
+    """What ``ArgumentParser.add_argument`` is given."""
+
+    flags: tuple[str, ...]
+    settings: dict[str, Any]
+
+
+class Command(NamedTuple):
+    """A command; ``function`` is the dotted path of what runs it."""
+
+    name: str
+    help: str
+    function: str
+    arguments: tuple[Argument, ...]
+
+
+HELP = "authorise, check and revoke connections to Bigin by Zoho CRM"
+
+_CONN_ID = Argument(
+    ("conn_id",),
+    {"nargs": "?", "default": "bigin_default", "help": "id of the connection (default: %(default)s)"},
+)
+
+COMMANDS = (
+    Command(
+        "authorize",
+        "make a connection from the grant code of a Zoho self client; asks for what it needs, or takes it"
+        " from BIGIN_REGION, BIGIN_CLIENT_ID, BIGIN_CLIENT_SECRET and BIGIN_GRANT_CODE",
+        "airflow_provider_bigin.cli.authorize.authorize",
+        (
+            _CONN_ID,
+            Argument(
+                ("--save",), {"action": "store_true", "help": "add it to Airflow instead of printing it"}
+            ),
+            Argument(
+                ("--overwrite",),
+                {
+                    "action": "store_true",
+                    "help": "with --save: give a connection that is there new credentials",
+                },
+            ),
+        ),
+    ),
+    Command(
+        "check",
+        "test a connection and tell which scopes it has; sends and changes nothing",
+        "airflow_provider_bigin.cli.check.check",
+        (_CONN_ID,),
+    ),
+    Command(
+        "revoke",
+        "end the refresh token of a connection, and all access tokens made from it",
+        "airflow_provider_bigin.cli.revoke.revoke",
+        (_CONN_ID, Argument(("-y", "--yes"), {"action": "store_true", "help": "do not ask"})),
+    ),
+)
+
+
+def get_cli_commands() -> list[CLICommand]:
+    """Return the commands as Airflow wants them."""
+    from airflow.cli.cli_config import ActionCommand, Arg, GroupCommand, lazy_load_command
+
+    actions = [
+        ActionCommand(
+            name=command.name,
+            help=command.help,
+            func=lazy_load_command(command.function),
+            args=[
+                Arg(flags, **settings)  # type: ignore[no-untyped-call]
+                for flags, settings in command.arguments
+            ],
+        )
+        for command in COMMANDS
+    ]
+    return [GroupCommand(name="bigin", help=HELP, subcommands=actions)]
+
+
+def get_parser() -> argparse.ArgumentParser:
+    """Return the same commands as a parser; what it parses has the ``function``."""
+    parser = argparse.ArgumentParser(prog="python -m airflow_provider_bigin", description=HELP)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for command in COMMANDS:
+        command_parser = commands.add_parser(command.name, help=command.help, description=command.help)
+        command_parser.set_defaults(function=command.function)
+        for flags, settings in command.arguments:
+            command_parser.add_argument(*flags, **settings)
+    return parser
