@@ -1,0 +1,123 @@
+"""
+Does inside Airflow what a person does in its web interface, and reads what its pages show.
+
+The tests import no Airflow: one process of this module serves them all, and the same way on every Airflow. It
+reads requests, one a line, ``[function, {argument: value}]``, and answers each with a line of JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from datetime import datetime, timedelta
+from operator import attrgetter
+from typing import Any, TextIO
+
+from airflow import __version__
+from airflow.api.common.trigger_dag import trigger_dag
+from airflow.jobs.job import Job
+from airflow.models import DagModel, DagRun, TaskInstance, Variable
+from airflow.models.errors import ParseImportError
+from airflow.models.taskinstance import clear_task_instances
+from airflow.utils.session import create_session
+from sqlalchemy import select
+
+if int(__version__.split(".")[0]) >= 3:
+    from airflow.models.xcom import XComModel as XCom
+    from airflow.utils.types import DagRunTriggeredByType
+
+    triggered_by = {"triggered_by": DagRunTriggeredByType.TEST}
+    pushed_value = XCom.deserialize_value
+else:
+    from airflow.models import XCom
+
+    triggered_by = {}
+    pushed_value = attrgetter("value")  # deserialized as the row is loaded
+
+#: What the tests want to know of a task instance.
+COLUMNS = ("task_id", "map_index", "state", "try_number", "max_tries", "pid")
+
+
+def running_jobs() -> list[str]:
+    """Return the types of the jobs that have sent a heartbeat in the last seconds."""
+    with create_session() as session:
+        jobs = session.scalars(select(Job).filter_by(state="running"))
+        return sorted({job.job_type for job in jobs if _age(job.latest_heartbeat) < timedelta(seconds=10)})
+
+
+def _age(moment: datetime) -> timedelta:
+    return datetime.now(moment.tzinfo) - moment
+
+
+def has_dag(dag_id: str) -> bool:
+    """Return whether the DAG's file has been parsed."""
+    return DagModel.get_current(dag_id) is not None
+
+
+def import_errors() -> list[str]:
+    """Return a trace for each DAG file that could not be imported."""
+    with create_session() as session:
+        return [error.stacktrace for error in session.scalars(select(ParseImportError))]
+
+
+def trigger(dag_id: str, run_id: str, conf: dict[str, Any]) -> None:
+    """Start a run."""
+    # Airflow 2 takes the time for an identity: two runs in one second are told apart by its fraction.
+    trigger_dag(dag_id, run_id=run_id, conf=conf, replace_microseconds=False, **triggered_by)
+
+
+def run_state(dag_id: str, run_id: str) -> str:
+    """Return the state of a run."""
+    with create_session() as session:
+        return str(session.scalars(select(DagRun).filter_by(dag_id=dag_id, run_id=run_id)).one().state)
+
+
+def task_instances(dag_id: str, run_id: str) -> list[dict[str, Any]]:
+    """Return the task instances of a run."""
+    with create_session() as session:
+        instances = session.scalars(select(TaskInstance).filter_by(dag_id=dag_id, run_id=run_id))
+        return [{column: getattr(instance, column) for column in COLUMNS} for instance in instances]
+
+
+def xcom(dag_id: str, run_id: str, task_id: str, key: str, map_index: int) -> Any:
+    """Return what a task has pushed, None if nothing."""
+    with create_session() as session:
+        pushed = select(XCom).filter_by(
+            dag_id=dag_id, run_id=run_id, task_id=task_id, key=key, map_index=map_index
+        )
+        row = session.scalars(pushed).one_or_none()
+        return pushed_value(row) if row else None
+
+
+def clear(dag_id: str, run_id: str, task_id: str) -> None:
+    """Clear a task, so that it runs again."""
+    with create_session() as session:
+        instances = session.scalars(
+            select(TaskInstance).filter_by(dag_id=dag_id, run_id=run_id, task_id=task_id)
+        )
+        clear_task_instances(instances.all(), session)
+
+
+def variables() -> dict[str, str]:
+    """Return all Variables."""
+    with create_session() as session:
+        return {variable.key: variable.get_val() for variable in session.scalars(select(Variable))}
+
+
+def answer_requests(requests: TextIO, answers: TextIO) -> None:
+    """Answer until there are no more requests."""
+    for line in requests:
+        function, arguments = json.loads(line)
+        try:
+            answer = {"result": globals()[function](**arguments)}
+        except Exception as error:
+            answer = {"error": f"{type(error).__name__}: {error}"}
+        print(json.dumps(answer), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    # What Airflow prints, its log for example, shall not stand between the answers.
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    answer_requests(sys.stdin, answers)

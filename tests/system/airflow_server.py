@@ -1,0 +1,305 @@
+"""A whole Airflow for the tests: database, scheduler with LocalExecutor, triggerer, and what 3.x adds."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
+
+import psutil
+
+HERE = Path(__file__).parent
+AIRFLOW_VERSION = tuple(int(part) for part in version("apache-airflow").split(".")[:2])
+IS_AIRFLOW_3 = AIRFLOW_VERSION >= (3, 0)
+
+#: Seconds without a heartbeat after which the scheduler gives up a task.
+HEARTBEAT_TIMEOUT = 15
+
+#: The job that each component registers in the database, by the command that starts it.
+JOBS = {"scheduler": "SchedulerJob", "triggerer": "TriggererJob"}
+if IS_AIRFLOW_3:
+    JOBS["dag-processor"] = "DagProcessorJob"
+
+T = TypeVar("T")
+
+
+def wait_for(what: str, attempt: Callable[[], T | None], timeout: float) -> T:
+    """Call a function until what it returns is true, and return that.
+
+    :param what: what is waited for, for the error.
+    :param timeout: in seconds.
+    :raises TimeoutError: if it did not come true in time.
+    """
+    end = time.monotonic() + timeout
+    while not (result := attempt()):
+        if time.monotonic() > end:
+            raise TimeoutError(f"not within {timeout:g} s: {what}")
+        time.sleep(0.25)
+    return result
+
+
+class AirflowServer:
+    """
+    An Airflow in a directory of its own, whose DAGs are those beside this file.
+
+    All its processes, and the tasks they start, inherit ``AIRFLOW_HOME``. By this they are found and stopped,
+    the orphans of killed workers included.
+
+    :param home: an empty directory for everything that this Airflow writes.
+    :param environment: what the tasks need besides: connections, configuration.
+    """
+
+    def __init__(self, home: Path, environment: Mapping[str, str]) -> None:
+        self.home = home
+        self.port = _free_port()
+        self.environment = {**os.environ, **_configuration(home, self.port), **environment}
+        self.components: dict[str, subprocess.Popen[bytes]] = {}
+        self.runs: list[Run] = []
+
+    def start(self) -> None:
+        """Create the database and start all components, each with a log file of its own.
+
+        :raises RuntimeError: if one of them ends.
+        :raises TimeoutError: if they do not all run after a time.
+        """
+        self._airflow("db migrate").wait(timeout=120)
+        with contextlib.closing(sqlite3.connect(self.home / "airflow.db")) as database:
+            database.execute("PRAGMA journal_mode=WAL")
+        for component in (*JOBS, "api-server") if IS_AIRFLOW_3 else JOBS:
+            self.start_component(component)
+        with self._log("agent") as log:
+            self.agent = subprocess.Popen(
+                [sys.executable, HERE / "airflow_agent.py"],
+                env=self.environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+        wait_for("all components run", self._is_complete, timeout=120)
+
+    def _is_complete(self) -> bool:
+        for name, process in self.components.items():
+            if process.poll() is not None:
+                raise RuntimeError(f"airflow {name} ended with {process.returncode}")
+        return self.ask("running_jobs") == sorted(JOBS.values()) and (not IS_AIRFLOW_3 or _listens(self.port))
+
+    def start_component(self, name: str) -> None:
+        """Start a component, by the name of its command."""
+        # The log servers would listen on all interfaces; the tests read the files.
+        options = " --skip-serve-logs" if name in ("scheduler", "triggerer") else ""
+        self.components[name] = self._airflow(name + options)
+
+    def _airflow(self, command: str) -> subprocess.Popen[bytes]:
+        with self._log(command.split()[0]) as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "airflow", *command.split()],
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def _log(self, name: str) -> BinaryIO:
+        return (self.home / f"{name}.log").open("ab")
+
+    def kill_component(self, name: str) -> None:
+        """Kill a component with its children, as the kernel does when memory runs out."""
+        process = psutil.Process(self.components.pop(name).pid)
+        _kill([process, *process.children(recursive=True)])
+
+    def stop(self) -> None:
+        """Stop every process of this Airflow; nothing of it is needed again, so none is asked to end."""
+        while processes := self.processes():
+            _kill(processes)
+
+    def processes(self) -> list[psutil.Process]:
+        """Return all processes of this Airflow."""
+        return [
+            process
+            for process in psutil.process_iter(["environ", "status"])
+            if (process.info["environ"] or {}).get("AIRFLOW_HOME") == str(self.home)
+            and process.info["status"] != psutil.STATUS_ZOMBIE
+        ]
+
+    def ask(self, function: str, **arguments: Any) -> Any:
+        """Call a function of :mod:`airflow_agent`.
+
+        :raises RuntimeError: with the text of what the function raised.
+        """
+        assert self.agent.stdin
+        assert self.agent.stdout
+        print(json.dumps([function, arguments]), file=self.agent.stdin, flush=True)
+        answer = json.loads(self.agent.stdout.readline() or '{"error": "the agent has ended"}')
+        if "error" in answer:
+            raise RuntimeError(f"{function}: {answer['error']}")
+        return answer["result"]
+
+    def trigger(self, dag_id: str, **conf: Any) -> Run:
+        """Start a run of a DAG, as soon as its file is parsed.
+
+        :param conf: configuration of the run.
+        """
+        wait_for(f"DAG {dag_id} is parsed", lambda: self._has_dag(dag_id), timeout=60)
+        run = Run(self, dag_id, f"test-{uuid.uuid4().hex[:8]}")
+        self.runs.append(run)
+        run.ask("trigger", conf=conf)
+        return run
+
+    def _has_dag(self, dag_id: str) -> bool:
+        if self.ask("has_dag", dag_id=dag_id):
+            return True
+        if errors := self.ask("import_errors"):
+            raise RuntimeError("\n".join(errors))
+        return False
+
+    def log_tails(self) -> str:
+        """Return the end of each component's log, and of some logs of the latest run's tasks."""
+        paths = [*self.home.glob("*.log"), *(self.runs[-1].log_files()[-4:] if self.runs else ())]
+        return "\n".join(f"\n{path}\n{_tail(path)}" for path in paths)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a DAG."""
+
+    server: AirflowServer
+    dag_id: str
+    run_id: str
+
+    def ask(self, function: str, **arguments: Any) -> Any:
+        """Call a function of :mod:`airflow_agent` for this run."""
+        return self.server.ask(function, dag_id=self.dag_id, run_id=self.run_id, **arguments)
+
+    def wait(self, timeout: float = 90) -> str:
+        """Wait until the run has ended, and return its state."""
+
+        def final_state() -> str | None:
+            state: str = self.ask("run_state")
+            return state if state in ("success", "failed") else None
+
+        return wait_for(f"{self} ends", final_state, timeout)
+
+    def wait_for_task(self, task_id: str, state: str, timeout: float = 60) -> dict[str, Any]:
+        """Wait until a task is in a state, and return the task instance."""
+
+        def instance() -> dict[str, Any] | None:
+            found = self.task(task_id)
+            return found if found["state"] == state else None
+
+        return wait_for(f"task {task_id} of {self} is {state}", instance, timeout)
+
+    def task(self, task_id: str) -> dict[str, Any]:
+        """Return a task instance as a dict: state, try_number, max_tries, pid."""
+        (instance,) = self.tasks(task_id)
+        return instance
+
+    def tasks(self, task_id: str) -> list[dict[str, Any]]:
+        """Return the instances of a mapped task."""
+        return [instance for instance in self.ask("task_instances") if instance["task_id"] == task_id]
+
+    def process(self, task_id: str) -> psutil.Process:
+        """Return the process of a running task; its parent is the supervisor that sends heartbeats."""
+        return psutil.Process(self.wait_for_task(task_id, "running")["pid"])
+
+    def xcom(self, task_id: str, key: str = "return_value", map_index: int = -1) -> Any:
+        """Return what a task has pushed, None if nothing."""
+        return self.ask("xcom", task_id=task_id, key=key, map_index=map_index)
+
+    def clear(self, task_id: str) -> None:
+        """Clear a task, as with the button in the web interface."""
+        self.ask("clear", task_id=task_id)
+
+    def log(self, task_id: str, try_number: int | None = None) -> str:
+        """Return the log of one try of a task, or of all its tries."""
+        wanted = f"attempt={try_number}." if try_number else "attempt="
+        return "\n".join(
+            path.read_text()
+            for path in self.log_files()
+            if f"/task_id={task_id}/" in str(path) and path.name.startswith(wanted)
+        )
+
+    def log_files(self) -> list[Path]:
+        """Return the log files of all tries of all tasks."""
+        folder = self.server.home / "logs" / f"dag_id={self.dag_id}" / f"run_id={self.run_id}"
+        return sorted(folder.rglob("attempt=*"))
+
+    def __str__(self) -> str:
+        return f"run {self.run_id} of {self.dag_id}"
+
+
+def _configuration(home: Path, port: int) -> dict[str, str]:
+    options: dict[str, dict[str, object]] = {
+        "core": {
+            "dags_folder": HERE / "dags",
+            "executor": "LocalExecutor",
+            "parallelism": 16,
+            "max_active_tasks_per_dag": 256,
+            "load_examples": False,
+            "dags_are_paused_at_creation": False,
+        },
+        # Many processes write to the file: they wait for one another rather than fail.
+        "database": {"sql_alchemy_conn": f"sqlite:///{home}/airflow.db?timeout=60"},
+        "scheduler": {"scheduler_idle_sleep_time": 0.5, "job_heartbeat_sec": 2},
+        "triggerer": {"job_heartbeat_sec": 2},
+    }
+    if IS_AIRFLOW_3:
+        options["core"]["execution_api_server_url"] = f"http://127.0.0.1:{port}/execution/"
+        options["scheduler"]["task_instance_heartbeat_timeout"] = HEARTBEAT_TIMEOUT
+        options["scheduler"]["task_instance_heartbeat_timeout_detection_interval"] = 2
+        options["workers"] = {"min_heartbeat_interval": 2}
+        options["api"] = {"host": "127.0.0.1", "port": port, "workers": 1}
+        # All components must have the same, and the order in which they start shall not matter.
+        options["api_auth"] = {
+            "jwt_secret": "a secret of at least 64 bytes, as Airflow's HS512 signatures want it"
+        }
+    else:
+        options["scheduler"]["scheduler_zombie_task_threshold"] = HEARTBEAT_TIMEOUT
+        options["scheduler"]["zombie_detection_interval"] = 2
+    return {
+        "AIRFLOW_HOME": str(home),
+        # Airflow 2 refuses SQLite with the LocalExecutor for its locks, which the time-out above deals with.
+        "_AIRFLOW__SKIP_DATABASE_EXECUTOR_COMPATIBILITY_CHECK": "1",
+        # Process titles would otherwise be written over the environment by which processes are found.
+        "SPT_NOENV": "1",
+        **{
+            f"AIRFLOW__{section}__{option}".upper(): str(value)
+            for section, values in options.items()
+            for option, value in values.items()
+        },
+    }
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _kill(processes: list[psutil.Process]) -> None:
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(processes, timeout=5)
+
+
+def _tail(path: Path) -> str:
+    return "\n".join(line[:1000] for line in path.read_text(errors="replace").splitlines()[-25:])

@@ -1,0 +1,116 @@
+"""Mails go out once, whatever happens to the worker."""
+
+from __future__ import annotations
+
+import psutil
+import pytest
+
+from tests.sandbox_control import SandboxControl
+from tests.system.airflow_server import AIRFLOW_VERSION, HEARTBEAT_TIMEOUT, AirflowServer, Run, wait_for
+
+TASK = "send"
+
+
+@pytest.fixture
+def record_id(sandbox: SandboxControl) -> str:
+    """A contact of its own for each test."""
+    (record_id,) = sandbox.add_contacts(1)
+    return record_id
+
+
+@pytest.mark.parametrize("with_supervisor", [False, True], ids=["task alone", "task and supervisor"])
+def test_worker_killed_when_bigin_has_taken_the_mail(
+    airflow: AirflowServer, sandbox: SandboxControl, record_id: str, with_supervisor: bool
+) -> None:
+    sandbox.fault("send_mail", "slow", seconds=60)
+    run = airflow.trigger("send_mail", record_id=record_id)
+    wait_for("Bigin takes the mail", lambda: sandbox.mails(record_id), timeout=30)
+    task = run.process(TASK)
+    victims = [task.parent(), task] if with_supervisor else [task]
+    for process in victims:
+        process.kill()
+
+    assert run.wait() == "success"
+    (mail,) = sandbox.mails(record_id)
+    assert run.task(TASK)["try_number"] == 2
+    assert run.xcom(TASK) == run.xcom(TASK, "message_id") == mail["message_id"]
+
+    run.clear(TASK)
+    assert run.wait() == "success"
+    second, first = sandbox.mails(record_id)
+    assert first == mail
+    assert run.xcom(TASK) == second["message_id"]
+
+
+@pytest.mark.skipif(AIRFLOW_VERSION < (3, 3), reason="needs the task state store")
+def test_frozen_try_wakes_after_its_successor_has_sent(
+    airflow: AirflowServer, sandbox: SandboxControl, record_id: str
+) -> None:
+    sandbox.fault("from_addresses", "slow", seconds=10)
+    run = airflow.trigger("send_mail", record_id=record_id)
+    frozen = _freeze_before_sending(run, sandbox)
+
+    assert run.wait() == "success"
+    message_id = run.xcom(TASK)
+    _thaw(frozen)
+    assert [mail["message_id"] for mail in sandbox.mails(record_id)] == [message_id]
+    assert run.task(TASK)["try_number"] == 2
+    assert run.xcom(TASK) == message_id
+
+
+def test_frozen_try_wakes_after_its_task_has_failed(
+    airflow: AirflowServer, sandbox: SandboxControl, record_id: str
+) -> None:
+    sandbox.fault("from_addresses", "slow", seconds=10)
+    run = airflow.trigger("send_mail_without_retries", record_id=record_id)
+    frozen = _freeze_before_sending(run, sandbox)
+
+    assert run.wait() == "failed"
+    _thaw(frozen)
+    assert sandbox.mails(record_id) == []
+    assert run.task(TASK)["state"] == "failed"
+
+
+@pytest.mark.xfail(
+    AIRFLOW_VERSION < (3, 0), reason="Airflow 2 takes the orphan's failure for that of its successor"
+)
+def test_orphan_of_a_killed_supervisor(
+    airflow: AirflowServer, sandbox: SandboxControl, record_id: str
+) -> None:
+    sandbox.fault("from_addresses", "slow", seconds=HEARTBEAT_TIMEOUT + 10)
+    run = airflow.trigger("send_mail", record_id=record_id)
+    orphan = _wait_before_sending(run, sandbox)
+    orphan.parent().kill()
+
+    assert run.wait(timeout=150) == "success"
+    wait_for("the orphan ends", lambda: not _lives(orphan), timeout=60)
+    assert [mail["message_id"] for mail in sandbox.mails(record_id)] == [run.xcom(TASK)]
+    assert run.task(TASK)["try_number"] == 2
+
+
+def _freeze_before_sending(run: Run, sandbox: SandboxControl) -> psutil.Process:
+    """Stop a task and its supervisor."""
+    task = _wait_before_sending(run, sandbox)
+    for process in (task.parent(), task):
+        process.suspend()
+    return task
+
+
+def _wait_before_sending(run: Run, sandbox: SandboxControl) -> psutil.Process:
+    """Wait until a task waits for an answer that it needs before it can send, and return its process."""
+    wait_for("the task asks for the from-addresses", lambda: not sandbox.faults(), timeout=30)
+    return run.process(TASK)
+
+
+def _thaw(task: psutil.Process) -> None:
+    """Let a frozen task and its supervisor go on, and wait until the task has ended."""
+    for process in (task.parent(), task):
+        process.resume()
+    wait_for("the woken task ends", lambda: not _lives(task), timeout=30)
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
