@@ -49,7 +49,7 @@ REFUSED = ("item_error", "scope_mismatch")
 KILLS = ("kill before request", "kill before answer", "kill before store", "kill at end")
 #: Whole calls that fail for the length of one try.
 OUTAGES = ("list 500", "list CANNOT_PROCESS", "list 429", "list dropped")
-TOKEN = ("token throttled", "token 500_before", "token expired")
+TOKEN = ("token throttled", "token 500_before")
 
 FAULTS = (*LOST, *NOT_TAKEN, *PASSING, *REFUSED, *KILLS, *OUTAGES, *TOKEN)
 
@@ -129,10 +129,7 @@ def run_schedule(
 ) -> Outcome:
     """Run one task through its tries and judge what came of it."""
     variant = VARIANTS[variant_name]
-    # A fault belongs to a try: the sandbox's are ordered when it begins, a kill happens in it.
-    faults = tuple(
-        sorted((chance.randint(1, RETRIES), chance.choice(FAULTS)) for _ in range(chance.randint(0, 3)))
-    )
+    faults = draw_faults(chance)
     (record_id,) = sandbox.add_contacts(1)
     instance = make_instance(record_id, variant, directory / record_id, start=sandbox.now())
     tries: list[str] = []
@@ -141,7 +138,7 @@ def run_schedule(
         order_faults(sandbox, variant, record_id, ours)
         kill = next((fault for fault in ours if fault in KILLS), None)
         end, result = run_in_process(lambda kill=kill: run_try(instance, kill), sandbox.url)
-        tries.append(end if end != "success" else f"success {result}")
+        tries.append(f"{end}: {result}" if result else end)
         sandbox.clear_faults()
         sandbox.settings(emails_outage=variant.settings.get("emails_outage"))
         sandbox.advance(chance.choice((5, 60, 300)))
@@ -158,6 +155,15 @@ def run_schedule(
         tries_left=RETRIES + 1 - instance.try_number,
     )
     return Outcome(variant_name, faults, tuple(tries), len(mails), violation)
+
+
+def draw_faults(chance: random.Random) -> tuple[tuple[int, str], ...]:
+    """Draw up to three faults, each with the try that meets it: the first, or the one after another fault."""
+    faults, number = [], 1
+    for _ in range(chance.randint(0, RETRIES)):
+        faults.append((number, chance.choice(FAULTS)))
+        number += chance.choice((0, 1))
+    return tuple(faults)
 
 
 def judge(
@@ -203,10 +209,7 @@ def order_faults(sandbox: SandboxControl, variant: Variant, record_id: str, faul
     for fault in faults:
         if fault in KILLS:
             continue
-        if fault == "token expired":
-            sandbox.expire_tokens()
-        elif fault.startswith("token "):
-            sandbox.expire_tokens()
+        if fault.startswith("token "):
             sandbox.fault("token", fault.removeprefix("token "))
         elif fault == "list dropped":
             sandbox.fault("emails", "dropped", times=None)
@@ -214,7 +217,8 @@ def order_faults(sandbox: SandboxControl, variant: Variant, record_id: str, faul
             if variant.is_readable:
                 sandbox.settings(emails_outage=fault.removeprefix("list "))
         else:
-            sandbox.fault("send_mail", fault, record_id=record_id, seconds=1.5)
+            # A slow answer comes after the connection's timeout.
+            sandbox.fault("send_mail", fault, record_id=record_id, seconds=1.5 if fault == "slow" else 0)
 
 
 def run_try(instance: TaskInstance, kill: str | None) -> str:
@@ -332,7 +336,9 @@ def prepared_sandbox(directory: Path) -> Iterator[SandboxControl]:
         connection = sandbox.connection()
         connection["extra"]["timeout"] = "1"
         os.environ["AIRFLOW_CONN_BIGIN_DEFAULT"] = json.dumps(connection)
-        os.environ["AIRFLOW__BIGIN__TOKEN_CACHE"] = "file"
+        os.environ["AIRFLOW__BIGIN__TOKEN_CACHE"] = (
+            "none"  # so that a token fault meets the try it was ordered for
+        )
         os.environ["AIRFLOW_HOME"] = str(directory)
         import airflow_provider_bigin.delivery.once
         import airflow_provider_bigin.hooks.bigin
