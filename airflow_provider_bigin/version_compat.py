@@ -7,6 +7,7 @@ warning.
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -22,20 +23,28 @@ def _first(name: str, *modules: str) -> Any:
 
 
 if TYPE_CHECKING:
-    from airflow.sdk import BaseHook, BaseOperator
+    from airflow.sdk import BaseHook, BaseNotifier, BaseOperator, BaseSensorOperator, PokeReturnValue
     from airflow.sdk.exceptions import AirflowFailException
 else:
     BaseHook = _first("BaseHook", "airflow.sdk", "airflow.hooks.base")
+    BaseNotifier = _first("BaseNotifier", "airflow.sdk", "airflow.notifications.basenotifier")
     BaseOperator = _first("BaseOperator", "airflow.sdk", "airflow.models")
+    BaseSensorOperator = _first("BaseSensorOperator", "airflow.sdk", "airflow.sensors.base")
+    PokeReturnValue = _first("PokeReturnValue", "airflow.sdk", "airflow.sensors.base")
     AirflowFailException = _first("AirflowFailException", "airflow.sdk.exceptions", "airflow.exceptions")
 
 __all__ = [
     "AirflowFailException",
     "BaseHook",
+    "BaseNotifier",
     "BaseOperator",
+    "BaseSensorOperator",
+    "PokeReturnValue",
+    "dag_run_url",
     "get_variable",
     "mask_secret",
     "object_storage_path",
+    "redact",
     "set_variable",
 ]
 
@@ -47,17 +56,47 @@ def mask_secret(secret: str) -> None:
 
 def get_variable(key: str) -> str | None:
     """Return the value of an Airflow Variable, or None if there is no such variable."""
-    variable = _first("Variable", "airflow.sdk", "airflow.models")
-    is_airflow_2 = variable.__module__.startswith("airflow.models")
-    value = variable.get(key, **{"default_var" if is_airflow_2 else "default": None})
+    variable = _variable()
+    is_of_database = variable.__module__.startswith("airflow.models")
+    value = variable.get(key, **{"default_var" if is_of_database else "default": None})
     return None if value is None else str(value)
 
 
 def set_variable(key: str, value: str, *, description: str) -> None:
     """Create or replace an Airflow Variable."""
-    _first("Variable", "airflow.sdk", "airflow.models").set(key, value, description=description)
+    _variable().set(key, value, description=description)
+
+
+def _variable() -> Any:
+    """Return the class that asks the supervisor, in a task of Airflow 3; elsewhere the database's."""
+    task_runner = sys.modules.get("airflow.sdk.execution_time.task_runner")
+    has_supervisor = hasattr(task_runner, "SUPERVISOR_COMMS")
+    return _first("Variable", "airflow.sdk" if has_supervisor else "airflow.models")
 
 
 def object_storage_path(url: str) -> Any:
     """Return Airflow's path object for a URL such as ``s3://conn@bucket/key``."""
     return _first("ObjectStoragePath", "airflow.sdk", "airflow.io.path")(url)
+
+
+def redact(text: str) -> str:
+    """Return a text without the secrets that Airflow keeps out of its logs."""
+    return str(
+        _first(
+            "redact",
+            "airflow.sdk._shared.secrets_masker",
+            "airflow.sdk.execution_time.secrets_masker",
+            "airflow.utils.log.secrets_masker",
+        )(text)
+    )
+
+
+def dag_run_url(dag_id: str, run_id: str) -> str:
+    """Return the address of a run's page, as ``ti.log_url`` does it for a task."""
+    from urllib.parse import quote
+
+    from airflow.configuration import conf
+
+    if conf.has_option("api", "base_url"):
+        base_url, path = conf.get("api", "base_url"), f"runs/{quote(run_id)}"
+    ...
