@@ -152,6 +152,18 @@ class BiginOutcomePendingError(BiginOutcomeUnknownError):
     retryable = True
 
 
+class BiginMailsLeftError(BiginError):
+    """
+    Some of many mails are not sent, and a later try can send them. Raised by the bulk operator only.
+    """
+
+    retryable = True
+
+
+class BiginMailsUndeliveredError(BiginError):
+    """Some of many mails are not sent, or may not be, and no retry is left that could change it."""
+
+
 class BiginTryGivenUpError(BiginError):
     """Airflow has failed, finished or restarted the task meanwhile; this try may not send any more."""
 

@@ -161,7 +161,7 @@ class Delivery:
         )
         if decision != "send":
             raise undelivered(verdict, decision, intent)
-        log.info("%s Sending it.", _describe(verdict))
+        log.info("%s Sending it.", describe(verdict))
         return None
 
     def _send(self, letter: Letter, state: SendState, marker: str) -> str:
@@ -254,19 +254,20 @@ def undelivered(
     """Make the error for a mail that may have been sent and is not found; it says what a person can do."""
     if decision == "retry":
         return BiginOutcomePendingError(
-            f"{_describe(verdict)} This try sends nothing more",
+            f"{describe(verdict)} This try sends nothing more",
             hint="The next try of this task looks once more before it sends; give the task retries if it has"
             " none left",
         )
     return BiginOutcomeUnknownError(
-        _describe(verdict),
+        describe(verdict),
         hint=f"Nothing is sent again without you. Look at the e-mails of record {intent.record_id} in"
         f" {intent.module}: if the mail is"
         " there, mark this task as success; if it is not, clear the task to send it",
     )
 
 
-def _describe(verdict: Verdict) -> str:
+def describe(verdict: Verdict) -> str:
+    """Say in one sentence what a look for a mail gave."""
     if isinstance(verdict, Absent):
         return "The mail is not among its record's e-mails."
     if isinstance(verdict, InDoubt):

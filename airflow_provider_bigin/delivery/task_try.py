@@ -55,6 +55,11 @@ class TaskTry:
         """Whether an earlier try since the last clear may have sent something."""
         return self.number > self.first_number
 
+    @property
+    def is_last(self) -> bool:
+        """Whether Airflow has no retry left."""
+        return self.number > self.max_tries
+
     def announce(self, key: str, value: Any) -> None:
         """
         Write what is about to be sent. If that fails, or Airflow has given up on this try, nothing may be

@@ -7,6 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_bigin.api.errors import BiginError, BiginInvalidMailError, BiginOutcomeUnknownError
+from airflow_provider_bigin.operators.bulk import BiginBulkSendMailOperator
+from airflow_provider_bigin.operators.content import is_content_file, read_content_file
+from airflow_provider_bigin.operators.records import BiginRecordsOperator
 from airflow_provider_bigin.version_compat import AirflowFailException, BaseOperator
 
 if TYPE_CHECKING:
@@ -21,8 +24,7 @@ if TYPE_CHECKING:
     from airflow_provider_bigin.delivery.once import Letter, OnUnknownOutcome
     from airflow_provider_bigin.hooks.bigin import BiginHook
 
-#: What ``content`` must end in to be read from a file of the template search path.
-CONTENT_EXTENSIONS = (".html", ".txt", ".md", ".jinja2")
+__all__ = ["BiginBulkSendMailOperator", "BiginRecordsOperator", "BiginSendMailOperator"]
 
 
 class BiginSendMailOperator(BaseOperator):
@@ -253,7 +255,7 @@ class BiginSendMailOperator(BaseOperator):
         seen_oids: set[int],
     ) -> None:
         """
-        Read ``content`` from its template file, then render.
+        Read ``content`` from its template file, then render; name mapped tasks by their record.
 
         ``template_ext`` would do that to every field, also to a ``files`` entry or a subject that ends in
         ``.html``. Airflow calls this on the operator itself for mapped tasks too, so that operators can
@@ -261,29 +263,7 @@ class BiginSendMailOperator(BaseOperator):
         """
         if parent is self and isinstance(self.content, str) and is_content_file(self.content):
             self.content = read_content_file(self.content, jinja_env)
+        if parent is self and not context.get("map_index_template"):
+            # Airflow takes it from here; a mapped operator's own attributes come too late for it.
+            context["map_index_template"] = "{{ task.record_id }}"
         super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
-
-
-def is_content_file(content: str) -> bool:
-    """Tell a file name from a text: it has one of the extensions and one line."""
-    return content.endswith(CONTENT_EXTENSIONS) and "\n" not in content
-
-
-def read_content_file(name: str, jinja_env: jinja2.Environment) -> str:
-    """
-    Read a file of the DAG's template search path.
-
-    :raises AirflowFailException: if it is not there.
-    """
-    import jinja2
-
-    try:
-        if jinja_env.loader is None:
-            raise jinja2.TemplateNotFound(name)
-        return jinja_env.loader.get_source(jinja_env, name)[0]
-    except jinja2.TemplateNotFound:
-        raise AirflowFailException(
-            f"content: there is no template file {name!r}; it is looked for beside the DAG file and in the"
-            " DAG's template_searchpath."
-            " If it is the text itself, end it with a space"
-        ) from None

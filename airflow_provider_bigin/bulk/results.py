@@ -1,0 +1,79 @@
+"""What became of the rows: counts, a result for XCom, a file, and whether the task has failed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Literal
+
+from airflow_provider_bigin.api.errors import BiginError, BiginMailsLeftError, BiginMailsUndeliveredError
+from airflow_provider_bigin.delivery.outcome import STATUSES, Outcome
+
+FailOn = Literal["any", "all", "never"]
+FAIL_ON: tuple[FailOn, ...] = ("any", "all", "never")
+
+COLUMNS = ("row", "record_id", "status", "message_id", "error", "detail")
+#: Rows in XCom, at most; a file has them all.
+MAX_XCOM_ROWS = 1000
+#: Different errors that are counted in a text.
+MAX_REASONS = 5
+
+
+def summarise(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """
+    Make the task's result: a count for each status, and the rows, those that are not delivered first if they
+    are too many.
+    """
+    counts = Counter(outcome.status for outcome in outcomes)
+    rows: Iterable[dict[str, Any]] = result_rows(outcomes)
+    if len(outcomes) > MAX_XCOM_ROWS:
+        rows = sorted(rows, key=lambda row: row["status"] in ("sent", "already_sent"))[:MAX_XCOM_ROWS]
+    return {
+        "total": len(outcomes),
+        **{status: counts[status] for status in STATUSES},
+        "rows": [{name: row[name] for name in COLUMNS if name != "detail"} for row in rows],
+        "rows_left_out": max(0, len(outcomes) - MAX_XCOM_ROWS),
+    }
+
+
+def result_rows(outcomes: Iterable[Outcome]) -> Iterator[dict[str, Any]]:
+    """Make the line of each row."""
+    for number, outcome in enumerate(outcomes):
+        yield {
+            "row": number,
+            "record_id": outcome.record_id,
+            "status": outcome.status,
+            "message_id": outcome.message_id,
+            "error": outcome.error,
+            "detail": outcome.detail,
+        }
+
+
+def undelivered(outcomes: Sequence[Outcome], fail_on: FailOn, *, is_last_try: bool) -> BiginError | None:
+    """
+    Tell whether the task has failed, and make the error.
+
+    What a later try may send is left to it; ``fail_on`` judges what no retry is left for.
+    """
+    if any(outcome.is_retryable for outcome in outcomes) and not is_last_try:
+        return BiginMailsLeftError(f"{describe(outcomes)}; the next try sends what is left")
+    number = sum(not outcome.is_delivered for outcome in outcomes)
+    has_failed = {"any": number > 0, "all": 0 < number == len(outcomes), "never": False}[fail_on]
+    if not has_failed:
+        return None
+    return BiginMailsUndeliveredError(
+        describe(outcomes),
+        hint="The task's result says which and why. Clear the task to send what is left; mails in doubt are"
+        " looked for first",
+    )
+
+
+def describe(outcomes: Sequence[Outcome]) -> str:
+    """Say in one sentence how many mails came how far, and why not further; without addresses."""
+    counts = Counter(outcome.status for outcome in outcomes)
+    errors = Counter(outcome.error for outcome in outcomes if not outcome.is_delivered and outcome.error)
+    numbers = ", ".join(
+        f"{counts[status]} {status.replace('_', ' ')}" for status in STATUSES if counts[status]
+    )
+    reasons = ", ".join(f"{number} {error}" for error, number in errors.most_common(MAX_REASONS))
+    return f"{len(outcomes)} mails: {numbers or 'none'}{f' ({reasons})' if reasons else ''}"

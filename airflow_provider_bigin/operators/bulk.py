@@ -1,0 +1,266 @@
+"""The operator that sends many mails."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow_provider_bigin.api.errors import BiginConfigurationError, BiginError
+from airflow_provider_bigin.bulk.progress import Progress
+from airflow_provider_bigin.bulk.results import (
+    COLUMNS,
+    FAIL_ON,
+    FailOn,
+    describe,
+    result_rows,
+    summarise,
+    undelivered,
+)
+from airflow_provider_bigin.operators.content import is_content_file, read_content_file
+from airflow_provider_bigin.utils.tables import to_table_path, write_table
+from airflow_provider_bigin.version_compat import AirflowFailException, BaseOperator
+
+if TYPE_CHECKING:
+    import os
+    from datetime import datetime
+
+    import jinja2
+    from airflow.sdk import Context
+
+    from airflow_provider_bigin.bulk.rows import RowMails
+    from airflow_provider_bigin.delivery.gate import Gate
+    from airflow_provider_bigin.delivery.once import OnUnknownOutcome
+    from airflow_provider_bigin.hooks.bigin import BiginHook
+
+#: Zoho runs no more than ten calls of this kind at a time for an organisation,
+#: https://www.zoho.com/crm/developer/docs/api/v8/api-limits.html
+MAX_CONCURRENCY = 10
+
+
+class BiginBulkSendMailOperator(BaseOperator):
+    """
+    Send many mails, one for each row: each once, however often the task is retried.
+
+    .. seealso::
+        https://www.bigin.com/developer/docs/apis/v2/send-mail.html
+
+    .. code-block:: python
+
+        BiginBulkSendMailOperator(
+            task_id="invite",
+            mails=contacts.output,
+            subject="{{ mail.first_name }}, you are invited",
+            content="invitation.html",
+        )
+
+    A row is a dict. It names ``record_id`` or ``to`` or both, and anything else that
+    :class:`~airflow_provider_bigin.operators.bigin.BiginSendMailOperator` takes of a mail; what it does not
+    name comes from this operator. Further keys are for the templates. Where no ``record_id`` is given, the
+    record is found by the first address of ``to``.
+
+    ``subject`` and ``content`` are rendered for each row, with Airflow's context and the row as ``mail``. In
+    an ``html`` mail all values are escaped; ``| safe`` opts out. What a row itself holds is never rendered.
+
+    A mail that fails for a reason that may pass is left to the next try, which sends only what is left. Once
+    there is no retry left, ``fail_on`` decides whether the task fails. To clear a failed task sends what is
+    left; to clear one that succeeded sends all mails again.
+
+    :param mails: the rows: a list, an upstream task's output, or a callable that takes the context.
+        (templated)
+    :param subject: template, at most 1,000 characters when rendered.
+    :param content: template, at most 100,000 characters when rendered, or the name of a template file that
+        ends in ``.html``, ``.txt``, ``.md`` or ``.jinja2``.
+    :param record_id: id of the record that the mails are filed under. (templated)
+    :param to: recipients, at most 50. (templated)
+    :param module: ``Contacts``, ``Companies`` or ``Deals``, or their names in the API. (templated)
+    :param cc: recipients of a copy, at most 50. (templated)
+    :param bcc: recipients of a copy whom the others do not see, at most 50. (templated)
+    :param from_email: sender; the connection's, else the account's default from-address, if not given.
+        (templated)
+    :param reply_to: where answers go. (templated)
+    :param mail_format: ``html`` or ``text``. (templated)
+    :param org_email: send from the organisation's address, by Zoho's servers. (templated)
+    :param scheduled_time: when Bigin shall send the mails: an aware datetime or ISO 8601 text with offset; at
+        once if not given. (templated)
+    :param attachments: ids of files that are already uploaded. (templated)
+    :param files: paths of local files, or URLs of Airflow's object storage, to upload and attach; each is
+        uploaded once. (templated)
+    :param max_concurrency: mails under way at a time, at most 10.
+    :param results_path: path or object storage URL, ending in ``.csv`` or ``.jsonl``, of a file to write with
+        a line for each row. (templated)
+    :param fail_on: fail the task if ``any`` mail is not delivered, only if ``all`` are not, or ``never``.
+    :param bigin_conn_id: id of the connection. (templated)
+    :param on_unknown_outcome: what to do when it cannot be told whether a mail was sent; see
+        :class:`~airflow_provider_bigin.operators.bigin.BiginSendMailOperator`.
+    :param mark_text: end ``text`` mails with a line that identifies them; ``html`` mails carry it unseen.
+    :return: the number of mails with each status (``sent``, ``already_sent``, ``failed``, ``unknown``,
+        ``skipped``) and under ``rows`` what became of each row, for at most 1,000 of them.
+    """
+
+    template_fields: Collection[str] = (
+        "mails",
+        "record_id",
+        "module",
+        "to",
+        "cc",
+        "bcc",
+        "from_email",
+        "reply_to",
+        "mail_format",
+        "org_email",
+        "scheduled_time",
+        "attachments",
+        "files",
+        "results_path",
+        "bigin_conn_id",
+    )
+    template_fields_renderers: ClassVar[dict[str, str]] = {"mails": "json"}
+    ui_color = "#e4f0fa"
+
+    def __init__(
+        self,
+        *,
+        mails: Any,
+        subject: str = "",
+        content: str = "",
+        record_id: str | None = None,
+        to: Any = None,
+        module: str = "Contacts",
+        cc: Any = None,
+        bcc: Any = None,
+        from_email: Any = None,
+        reply_to: Any = None,
+        mail_format: str = "html",
+        org_email: bool = False,
+        scheduled_time: datetime | str | None = None,
+        attachments: Sequence[str] | None = None,
+        files: Sequence[str | os.PathLike[str]] | str | None = None,
+        max_concurrency: int = 5,
+        results_path: str | os.PathLike[str] | None = None,
+        fail_on: FailOn = "any",
+        bigin_conn_id: str = "bigin_default",
+        on_unknown_outcome: OnUnknownOutcome = "check",
+        mark_text: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.mails = mails
+        self.subject = subject
+        self.content = content
+        self.record_id = record_id
+        self.to = to
+        self.module = module
+        self.cc = cc
+        self.bcc = bcc
+        self.from_email = from_email
+        self.reply_to = reply_to
+        self.mail_format = mail_format
+        self.org_email = org_email
+        self.scheduled_time = scheduled_time
+        self.attachments = attachments
+        self.files = files
+        self.max_concurrency = max_concurrency
+        self.results_path = results_path
+        self.fail_on = fail_on
+        self.bigin_conn_id = bigin_conn_id
+        self.on_unknown_outcome = on_unknown_outcome
+        self.mark_text = mark_text
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Send the mails that no earlier try has sent, and return what became of all."""
+        from airflow_provider_bigin.hooks.bigin import BiginHook
+
+        try:
+            return self._deliver(BiginHook(self.bigin_conn_id), context)
+        except BiginError as error:
+            if error.retryable:
+                raise
+            raise AirflowFailException(str(error)) from error
+
+    def on_kill(self) -> None:
+        """Stop at once, as the operator for one mail does."""
+        raise SystemExit("the task was told to stop")
+
+    def _deliver(self, hook: BiginHook, context: Context) -> dict[str, Any]:
+        from airflow_provider_bigin.delivery.gate import Gate
+        from airflow_provider_bigin.delivery.many import BulkDelivery
+        from airflow_provider_bigin.delivery.task_try import TaskTry
+
+        self._check_options()
+        results_path = to_table_path(self.results_path, "results_path") if self.results_path else None
+        marker_key = hook.settings.marker_key
+        gate = Gate(self.max_concurrency, hook.clock)
+        mails = self._row_mails(hook, gate, context)
+        task_try = TaskTry.from_context(context)
+        with BulkDelivery(
+            mails,
+            hook.get_conn(),
+            task_try,
+            gate=gate,
+            max_concurrency=self.max_concurrency,
+            on_unknown_outcome=self.on_unknown_outcome,
+            marker_key=marker_key,
+            mark_text=self.mark_text,
+            on_outcome=Progress(len(mails.keys)).note,
+        ) as delivery:
+            outcomes = delivery.deliver()
+            self.log.info("%s.", describe(outcomes))
+            if results_path:
+                write_table(results_path, COLUMNS, result_rows(outcomes))
+            result = {**summarise(outcomes), "results_path": str(results_path) if results_path else None}
+            error = undelivered(outcomes, self.fail_on, is_last_try=task_try.is_last)
+            if error:
+                context["ti"].xcom_push(key="return_value", value=result)
+                raise error
+        return result
+
+    def _check_options(self) -> None:
+        from airflow_provider_bigin.delivery.once import ON_UNKNOWN_OUTCOME
+
+        for name, known in (("fail_on", FAIL_ON), ("on_unknown_outcome", ON_UNKNOWN_OUTCOME)):
+            if getattr(self, name) not in known:
+                raise BiginConfigurationError(
+                    f"{name}: {getattr(self, name)!r} must be one of {', '.join(known)}"
+                )
+        if not isinstance(self.max_concurrency, int) or not 1 <= self.max_concurrency <= MAX_CONCURRENCY:
+            raise BiginConfigurationError(
+                f"max_concurrency: {self.max_concurrency!r} must be a number from 1 to {MAX_CONCURRENCY}"
+            )
+
+    def _row_mails(self, hook: BiginHook, gate: Gate, context: Context) -> RowMails:
+        from airflow_provider_bigin.api.files import check_attachable
+        from airflow_provider_bigin.bulk.rows import FIELDS, RowMails, read_rows
+        from airflow_provider_bigin.bulk.templates import RowTemplates
+        from airflow_provider_bigin.utils.paths import to_paths
+
+        # A file that all rows share is checked before the first of them.
+        check_attachable(to_paths(self.files, "files"))
+        environment = self._sandboxed_environment()
+        content = self.content
+        if is_content_file(content):
+            content = read_content_file(content, environment)
+        return RowMails(
+            read_rows(self.mails(context) if callable(self.mails) else self.mails),
+            {name: getattr(self, name) for name in FIELDS},
+            RowTemplates(environment, context, subject=self.subject, content=content),
+            hook,
+            gate.call,
+        )
+
+    def _sandboxed_environment(self) -> jinja2.Environment:
+        """Return the DAG's environment, but never the one that makes Python objects of texts."""
+        dag = self.get_dag()
+        return dag.get_template_env(force_sandboxed=True) if dag else self.get_template_env()
+
+    def _do_render_template_fields(
+        self,
+        parent: Any,
+        template_fields: Iterable[str],
+        context: Context,
+        jinja_env: jinja2.Environment,
+        seen_oids: set[int],
+    ) -> None:
+        """Render all but a list of rows, whose texts are data, and a callable, which is called once."""
+        if parent is self and (isinstance(self.mails, (list, tuple)) or callable(self.mails)):
+            template_fields = [name for name in template_fields if name != "mails"]
+        super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)

@@ -1,0 +1,100 @@
+"""The operator that reads records."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_bigin.api.errors import BiginConfigurationError, BiginError
+from airflow_provider_bigin.utils.tables import to_table_path, write_table
+from airflow_provider_bigin.version_compat import AirflowFailException, BaseOperator
+
+if TYPE_CHECKING:
+    import os
+
+    from airflow.sdk import Context
+
+    from airflow_provider_bigin.hooks.bigin import BiginHook
+
+
+class BiginRecordsOperator(BaseOperator):
+    """
+    Read the records of a module: all, or those that meet criteria.
+
+    .. seealso::
+        - https://www.bigin.com/developer/docs/apis/v2/get-records.html
+        - https://www.bigin.com/developer/docs/apis/v2/search-records.html
+
+    .. code-block:: python
+
+        contacts = BiginRecordsOperator(
+            task_id="contacts",
+            fields=["First_Name", "Email"],
+            criteria="(City:equals:Chennai)",
+        )
+
+    :param fields: API names of the fields to read, at most 50; ``id`` comes in any case. (templated)
+    :param module: API name of the module, such as ``Contacts``. (templated)
+    :param criteria: such as ``((City:equals:Chennai)and(Email:not_equal:null))``; all records if not given.
+        (templated)
+    :param limit: records that go to XCom at most; more are an error, since half of a list is none.
+    :param output_path: path or object storage URL, ending in ``.csv`` or ``.jsonl``, of a file to write the
+        records to instead, however many. (templated)
+    :param bigin_conn_id: id of the connection. (templated)
+    :return: the records, or with ``output_path`` its ``path`` and the ``count``.
+    """
+
+    template_fields: Collection[str] = ("fields", "module", "criteria", "output_path", "bigin_conn_id")
+    ui_color = "#e4f0fa"
+
+    def __init__(
+        self,
+        *,
+        fields: Sequence[str],
+        module: str = "Contacts",
+        criteria: str | None = None,
+        limit: int = 2000,
+        output_path: str | os.PathLike[str] | None = None,
+        bigin_conn_id: str = "bigin_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.fields = fields
+        self.module = module
+        self.criteria = criteria
+        self.limit = limit
+        self.output_path = output_path
+        self.bigin_conn_id = bigin_conn_id
+
+    def execute(self, context: Context) -> list[dict[str, Any]] | dict[str, Any]:
+        """Read the records."""
+        from airflow_provider_bigin.hooks.bigin import BiginHook
+
+        try:
+            return self._read(BiginHook(self.bigin_conn_id))
+        except BiginError as error:
+            if error.retryable:
+                raise
+            raise AirflowFailException(str(error)) from error
+
+    def _read(self, hook: BiginHook) -> list[dict[str, Any]] | dict[str, Any]:
+        if self.output_path:
+            path = to_table_path(self.output_path, "output_path")
+            columns = ["id", *(name for name in self.fields if name != "id")]
+            count = write_table(path, columns, self._records(hook))
+            self.log.info("%d records of %s are in %s.", count, self.module, path)
+            return {"path": str(path), "count": count}
+        records = list(islice(self._records(hook), self.limit + 1))
+        if len(records) > self.limit:
+            raise BiginConfigurationError(
+                f"limit: {self.module} has more than {self.limit} such records; narrow the criteria, raise"
+                " the limit or write them to output_path"
+            )
+        self.log.info("%d records of %s.", len(records), self.module)
+        return records
+
+    def _records(self, hook: BiginHook) -> Iterator[dict[str, Any]]:
+        if self.criteria:
+            return hook.search_records(self.module, criteria=self.criteria, fields=",".join(self.fields))
+        return hook.get_records(self.module, fields=self.fields)
