@@ -2,7 +2,8 @@
 Does inside Airflow what a person does in its web interface, and reads what its pages show.
 
 The tests import no Airflow: one process of this module serves them all, and the same way on every Airflow. It
-reads requests, one a line, ``[function, {argument: value}]``, and answers each with a line of JSON.
+reads requests, one a line, ``[function, {argument: value}]``, and writes a line of JSON for each to the file
+descriptor that its argument names.
 """
 
 from __future__ import annotations
@@ -117,7 +118,5 @@ def answer_requests(requests: TextIO, answers: TextIO) -> None:
 
 
 if __name__ == "__main__":
-    # What Airflow prints, its log for example, shall not stand between the answers.
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    answer_requests(sys.stdin, answers)
+    # Standard output is Airflow's: it logs there.
+    answer_requests(sys.stdin, os.fdopen(int(sys.argv[1]), "w"))

@@ -78,16 +78,23 @@ class AirflowServer:
             database.execute("PRAGMA journal_mode=WAL")
         for component in (*JOBS, "api-server") if IS_AIRFLOW_3 else JOBS:
             self.start_component(component)
+        self._start_agent()
+        wait_for("all components run", self._is_complete, timeout=120)
+
+    def _start_agent(self) -> None:
+        answers, agents_end = os.pipe()
         with self._log("agent") as log:
             self.agent = subprocess.Popen(
-                [sys.executable, HERE / "airflow_agent.py"],
+                [sys.executable, HERE / "airflow_agent.py", str(agents_end)],
                 env=self.environment,
                 stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
+                stdout=log,
                 stderr=log,
+                pass_fds=[agents_end],
                 text=True,
             )
-        wait_for("all components run", self._is_complete, timeout=120)
+        os.close(agents_end)
+        self.answers = os.fdopen(answers)
 
     def _is_complete(self) -> bool:
         for name, process in self.components.items():
@@ -140,9 +147,8 @@ class AirflowServer:
         :raises RuntimeError: with the text of what the function raised.
         """
         assert self.agent.stdin
-        assert self.agent.stdout
         print(json.dumps([function, arguments]), file=self.agent.stdin, flush=True)
-        answer = json.loads(self.agent.stdout.readline() or '{"error": "the agent has ended"}')
+        answer = json.loads(self.answers.readline() or '{"error": "the agent has ended"}')
         if "error" in answer:
             raise RuntimeError(f"{function}: {answer['error']}")
         return answer["result"]
