@@ -82,6 +82,14 @@ def get_provider_info() -> dict[str, Any]:
         "operators": [
             {"integration-name": "Bigin", "python-modules": ["airflow_provider_bigin.operators.bigin"]}
         ],
+        "sensors": [
+            {"integration-name": "Bigin", "python-modules": ["airflow_provider_bigin.sensors.bigin"]}
+        ],
+        "triggers": [
+            {"integration-name": "Bigin", "python-modules": ["airflow_provider_bigin.triggers.bigin"]}
+        ],
+        "notifications": ["airflow_provider_bigin.notifications.bigin.BiginNotifier"],
+        "email-backends": ["airflow_provider_bigin.utils.emailer.send_email"],
         "connection-types": [
             {
                 "connection-type": "bigin",

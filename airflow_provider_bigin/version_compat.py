@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 
 def _first(name: str, *modules: str) -> Any:
@@ -84,6 +86,7 @@ def redact(text: str) -> str:
     return str(
         _first(
             "redact",
+            "airflow.sdk.log",
             "airflow.sdk._shared.secrets_masker",
             "airflow.sdk.execution_time.secrets_masker",
             "airflow.utils.log.secrets_masker",
@@ -92,11 +95,11 @@ def redact(text: str) -> str:
 
 
 def dag_run_url(dag_id: str, run_id: str) -> str:
-    """Return the address of a run's page, as ``ti.log_url`` does it for a task."""
-    from urllib.parse import quote
-
+    """Return the address of a run's page, which ``ti.log_url`` is below."""
     from airflow.configuration import conf
 
-    if conf.has_option("api", "base_url"):
-        base_url, path = conf.get("api", "base_url"), f"runs/{quote(run_id)}"
-    ...
+    if find_spec("airflow.sdk"):
+        base_url, page = conf.get("api", "base_url", fallback="http://localhost:8080"), "runs/"
+    else:
+        base_url, page = conf.get("webserver", "base_url"), "grid?dag_run_id="
+    return f"{base_url.rstrip('/')}/dags/{quote(dag_id)}/{page}{quote(run_id)}"

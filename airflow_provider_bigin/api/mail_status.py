@@ -1,0 +1,135 @@
+"""
+What became of a mail: what Bigin's list of a record's e-mails tells of it.
+
+See https://www.zoho.com/crm/developer/docs/api/v8/get-email-rel-list.html
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Mapping
+from itertools import islice
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow_provider_bigin.api.errors import BiginError, BiginInvalidMailError, Sent
+
+if TYPE_CHECKING:
+    from airflow_provider_bigin.api.client import BiginClient
+
+log = logging.getLogger(__name__)
+
+SENT, OPENED, BOUNCED = "sent", "opened", "bounced"
+#: Entries read of one list, at most, in search of a mail.
+MAX_ENTRIES = 300
+
+
+class BiginMailBouncedError(BiginError):
+    """A mail was sent and came back."""
+
+    sent: ClassVar[Sent] = "yes"
+
+
+def parse_statuses(value: Any) -> tuple[str, ...]:
+    """
+    Read the states that may be waited for: one as text, or several.
+
+    :raises BiginInvalidMailError: if there is none.
+    """
+    values = [value] if isinstance(value, str) else value
+    if not isinstance(values, Collection) or not values or not all(isinstance(one, str) for one in values):
+        raise BiginInvalidMailError(
+            f"status: {value!r} is no state of a mail, such as 'sent' or 'opened', nor a list of these"
+        )
+    return tuple(sorted({one.strip().lower() for one in values}))
+
+
+def parse_message_id(value: Any) -> str:
+    """
+    Read the id of a mail.
+
+    :raises BiginInvalidMailError: if there is none, such as from a task that returned nothing.
+    """
+    text = str(value or "").strip()
+    if not text or text == "None":
+        raise BiginInvalidMailError(f"message_id: {value!r} is no id of a mail")
+    return text
+
+
+def look_for_status(
+    client: BiginClient, module: str, record_id: str, message_id: str, status: Collection[str]
+) -> str | None:
+    """
+    Look once whether a mail has come to one of some states.
+
+    What may pass (a lost connection, a rate limit) is logged, and tells nothing yet.
+
+    :param client: reads the record's e-mails.
+    :param module: module of the record that the mail is filed under.
+    :param record_id: id of that record.
+    :param message_id: id of the mail.
+    :param status: the states, as :func:`parse_statuses` returns them.
+    :return: the state, or None if the mail has none of them yet.
+    :raises BiginMailBouncedError: if the mail came back, unless that is wanted.
+    :raises BiginError: if the record's e-mails cannot be read, and will not be later.
+    """
+    try:
+        entry = find_email(client, module, record_id, message_id)
+    except BiginError as error:
+        if not error.retryable:
+            raise
+        log.warning("Nothing is known of mail %s this time: %s", message_id, error)
+        return None
+    if entry is None:
+        log.info("Mail %s is not among the e-mails of %s %s yet.", message_id, module, record_id)
+        return None
+    return judge(entry, status)
+
+
+def find_email(client: BiginClient, module: str, record_id: str, message_id: str) -> Mapping[str, Any] | None:
+    """
+    Find a mail in its record's list, and read no further.
+
+    The list comes newest first, ten to a page. Its default view stays empty for some accounts although
+    ``sent_from_crm`` shows the mails.
+    """
+    emails = islice(client.get_emails(module, record_id), MAX_ENTRIES)
+    first = next(emails, None)
+    if first is None:
+        emails = islice(client.get_emails(module, record_id, type="sent_from_crm"), MAX_ENTRIES)
+        first = next(emails, None)
+    return next((one for one in (first, *emails) if one and one.get("message_id") == message_id), None)
+
+
+def judge(entry: Mapping[str, Any], wanted: Collection[str]) -> str | None:
+    """
+    Tell which of the wanted states a mail has come to, None if none of them.
+
+    :raises BiginMailBouncedError: if the mail came back, unless that is wanted.
+    """
+    history = _history(entry)
+    states = {_state(item) for item in history}
+    if OPENED in states:
+        states.add(SENT)
+    bounce = next((item for item in history if _state(item) == BOUNCED), None)
+    if bounce is not None and BOUNCED not in wanted:
+        raise BiginMailBouncedError(f"the mail {entry.get('message_id')} bounced: {bounce_reason(bounce)}")
+    reached = states.intersection(wanted)
+    log.info("The mail is %s.", ", ".join(sorted(states)) or "in no known state")
+    return min(reached) if reached else None
+
+
+def bounce_reason(bounce: Mapping[str, Any]) -> str:
+    """Say why a mail came back, in Bigin's words."""
+    told = (bounce.get("bounced_reason"), bounce.get("category"), bounce.get("sub_category"))
+    reason, *kinds = (str(part) if part else "" for part in told)
+    kind = ", ".join(filter(None, kinds))
+    return (f"{reason} ({kind})" if reason and kind else reason or kind) or "Bigin gives no reason"
+
+
+def _history(entry: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    history = entry.get("status")
+    return [item for item in history if isinstance(item, Mapping)] if isinstance(history, list) else []
+
+
+def _state(item: Mapping[str, Any]) -> str:
+    return str(item.get("type") or "").lower()

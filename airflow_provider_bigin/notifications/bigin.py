@@ -1,0 +1,238 @@
+"""Notifier that mails through Bigin what became of a task or a DAG."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections.abc import Collection, Generator, Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_bigin.api.errors import BiginError, BiginInvalidMailError
+from airflow_provider_bigin.operators.content import is_content_file, read_content_file
+from airflow_provider_bigin.version_compat import BaseNotifier
+
+if TYPE_CHECKING:
+    import os
+    from datetime import datetime
+
+    import jinja2
+    from airflow.sdk import Context
+
+    from airflow_provider_bigin.api.mail import Mail
+    from airflow_provider_bigin.hooks.bigin import BiginHook
+
+
+class BiginNotifier(BaseNotifier):
+    """
+    Send a mail from a record in Bigin when something has happened to a task or a DAG.
+
+    .. code-block:: python
+
+        with DAG("report", on_failure_callback=BiginNotifier(to="oncall@example.com")):
+            ...
+
+    The arguments are those of :class:`~airflow_provider_bigin.operators.bigin.BiginSendMailOperator`, and all
+    of them are templates. One instance may serve many tasks.
+
+    A notification that cannot be sent is an error in the log. After a failure it is nothing more than that,
+    whatever Airflow's version: what is to be seen is the failure.
+
+    :param to: recipients. (templated)
+    :param subject: names DAG, task and state if not given. (templated)
+    :param content: the text, or the name of a template file; shows DAG, task, run, try, exception and a link
+        to the log if not given. (templated)
+    :param record_id: id of the record that the mail is filed under; the connection's default record, else the
+        contact with the first recipient's address, if not given. (templated)
+    :param module: module of the record. (templated)
+    :param cc: recipients of a copy. (templated)
+    :param bcc: recipients of a copy whom the others do not see. (templated)
+    :param from_email: sender; the connection's, else the account's default from-address, if not given.
+        (templated)
+    :param reply_to: where answers go. (templated)
+    :param mail_format: ``html`` or ``text``. (templated)
+    :param org_email: send from the organisation's address, by Zoho's servers. (templated)
+    :param scheduled_time: when Bigin shall send the mail; at once if not given. (templated)
+    :param attachments: ids of files that are already uploaded. (templated)
+    :param files: paths of files to upload and attach. (templated)
+    :param bigin_conn_id: id of the connection. (templated)
+    """
+
+    template_fields: Sequence[str] = (
+        "to",
+        "subject",
+        "content",
+        "record_id",
+        "module",
+        "cc",
+        "bcc",
+        "from_email",
+        "reply_to",
+        "mail_format",
+        "org_email",
+        "scheduled_time",
+        "attachments",
+        "files",
+        "bigin_conn_id",
+    )
+
+    def __init__(
+        self,
+        *,
+        to: Any,
+        subject: str | None = None,
+        content: str | None = None,
+        record_id: str | None = None,
+        module: str = "Contacts",
+        cc: Any = None,
+        bcc: Any = None,
+        from_email: Any = None,
+        reply_to: Any = None,
+        mail_format: str = "html",
+        org_email: bool = False,
+        scheduled_time: datetime | str | None = None,
+        attachments: Sequence[str] | None = None,
+        files: Sequence[str | os.PathLike[str]] | str | None = None,
+        bigin_conn_id: str = "bigin_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)  # Airflow 3.1 and later: the context, for notifiers that are awaited
+        self.to = to
+        self.subject = subject
+        self.content = content
+        self.record_id = record_id
+        self.module = module
+        self.cc = cc
+        self.bcc = bcc
+        self.from_email = from_email
+        self.reply_to = reply_to
+        self.mail_format = mail_format
+        self.org_email = org_email
+        self.scheduled_time = scheduled_time
+        self.attachments = attachments
+        self.files = files
+        self.bigin_conn_id = bigin_conn_id
+
+    def __call__(self, *args: Any) -> None:
+        """
+        Render and send.
+
+        :param args: the context; or, from Airflow 2's ``sla_miss_callback``, what it has instead.
+        :raises Exception: what went wrong, unless it was a failure that was to be told.
+        """
+        context: Any = args[0] if len(args) == 1 else dict(zip(SLA_MISS, args, strict=False))
+        try:
+            self._rendered(context).notify(context)
+        except Exception as error:
+            self._log_error(error)
+            if not context.get("exception"):
+                raise
+
+    def __await__(self) -> Generator[Any, None, None]:
+        """Render and send, in a thread: the triggerer awaits the notifiers of deadline alerts."""
+        return self._send_in_thread().__await__()
+
+    async def _send_in_thread(self) -> None:
+        try:
+            rendered = await asyncio.to_thread(self._rendered, self.context)
+            await rendered.async_notify(self.context)
+        except Exception as error:
+            self._log_error(error)
+            raise
+
+    def notify(self, context: Context) -> None:
+        """
+        Send the mail.
+
+        :raises BiginError: if it cannot be sent, or nothing tells whether it was.
+        """
+        from airflow_provider_bigin.api.files import check_attachable
+        from airflow_provider_bigin.hooks.bigin import BiginHook
+        from airflow_provider_bigin.utils.paths import to_paths
+
+        mail = self._compose(context)
+        files = to_paths(self.files, "files")
+        check_attachable(files, already_attached=len(mail.attachments))
+        hook = BiginHook(self.bigin_conn_id)
+        module, record_id = self._find_record(hook, mail)
+        uploaded = hook.get_conn().upload_files(files)
+        mail = hook.with_sender(replace(mail, attachments=(*mail.attachments, *uploaded)))
+        message_id = hook.post_mail(module, record_id, mail).message_id
+        self.log.info("Notification %r is mail %s of %s %s.", mail.subject, message_id, module, record_id)
+
+    async def async_notify(self, context: Context) -> None:
+        """Send the mail from a thread; otherwise as :meth:`notify`."""
+        await asyncio.to_thread(self.notify, context)
+
+    def _compose(self, context: Context) -> Mail:
+        from airflow_provider_bigin.api.mail import Mail
+        from airflow_provider_bigin.notifications.default_mail import as_html, as_text, read_context
+
+        event = read_context(context)
+        default_content = as_text if self.mail_format == "text" else as_html
+        return Mail.compose(
+            from_email=self.from_email,
+            to=self.to,
+            cc=self.cc,
+            bcc=self.bcc,
+            reply_to=self.reply_to,
+            subject=event.subject if self.subject is None else self.subject,
+            content=default_content(event) if self.content is None else self.content,
+            mail_format=self.mail_format,
+            org_email=self.org_email,
+            scheduled_time=self.scheduled_time,
+            attachments=self.attachments,
+        )
+
+    def _find_record(self, hook: BiginHook, mail: Mail) -> tuple[str, str]:
+        from airflow_provider_bigin.api.mail import parse_module, parse_record_id
+        from airflow_provider_bigin.utils.contacts import find_contact
+
+        if self.record_id:
+            return parse_module(self.module), parse_record_id(self.record_id)
+        record = hook.settings.default_record or find_contact(hook, mail.to[0].email)
+        if record is None:
+            raise BiginInvalidMailError(
+                "there is no record to send from: record_id is not given, connection"
+                f" {hook.bigin_conn_id!r} names no default record, and no contact has the address"
+                f" {mail.to[0].email}"
+            )
+        return record
+
+    def _rendered(self, context: Context) -> BiginNotifier:
+        """
+        Return a copy with all templates rendered.
+
+        Airflow renders notifiers in place, so that one which several tasks share would keep the first one's
+        texts.
+        """
+        notifier = copy.copy(self)
+        notifier.render_template_fields(context)
+        return notifier
+
+    def _do_render_template_fields(
+        self,
+        parent: Any,
+        template_fields: Iterable[str],
+        context: Context,
+        jinja_env: jinja2.Environment,
+        seen_oids: set[int],
+    ) -> None:
+        """
+        Read ``content`` from its template file, then render.
+
+        ``template_ext`` has no effect in notifiers.
+        """
+        if parent is self and isinstance(self.content, str) and is_content_file(self.content):
+            self.content = read_content_file(self.content, jinja_env)
+        super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
+
+    def _log_error(self, error: Exception) -> None:
+        # Bigin's errors say what is to be said; of others the place matters.
+        self.log.error("The notification failed: %s", error, exc_info=not isinstance(error, BiginError))
+
+
+#: The arguments of Airflow 2's ``sla_miss_callback``.
+SLA_MISS: Collection[str] = ("dag", "task_list", "blocking_task_list", "slas", "blocking_tis")
+
+send_bigin_mail_notification = BiginNotifier

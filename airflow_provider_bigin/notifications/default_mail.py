@@ -1,0 +1,160 @@
+"""What a notification says that was not told what to say: from Airflow's context to a subject and a text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_bigin.api.mail import MAX_SUBJECT_LENGTH
+from airflow_provider_bigin.version_compat import dag_run_url, redact
+
+if TYPE_CHECKING:
+    import jinja2
+
+#: Characters of an exception's text; what follows is in the log.
+MAX_EXCEPTION_LENGTH = 5000
+
+#: Colours by state: background and text of the label, readable on white and on dark.
+COLORS = {
+    "success": "#1a7f37",
+    "failed": "#b42318",
+    "up for retry": "#9a6700",
+    "deadline missed": "#9a6700",
+    "SLA missed": "#9a6700",
+}
+OTHER_COLOR = "#475467"
+
+
+@dataclass(frozen=True)
+class Event:
+    """
+    What happened, as a person wants to read it.
+
+    ``facts`` are labels and values, in the order in which they are shown. ``link`` is where more is to be
+    seen, and ``link_text`` what it is called.
+    """
+
+    subject: str
+    title: str
+    state: str
+    facts: tuple[tuple[str, str], ...]
+    exception: str
+    link: str
+    link_text: str
+
+    @property
+    def color(self) -> str:
+        """The colour of the state."""
+        return COLORS.get(self.state, OTHER_COLOR)
+
+
+def read_context(context: Mapping[str, Any]) -> Event:
+    """
+    Read what happened from Airflow's context: of a task, of a DAG, of a missed deadline or SLA.
+
+    :param context: as callbacks get it. Nothing in it is taken for granted.
+    """
+    ti = None if _is_about_dag(context) else context.get("ti")
+    dag_run = context.get("dag_run")
+    dag_id = _text(_get(ti, "dag_id") or _get(context.get("dag"), "dag_id") or _get(dag_run, "dag_id"))
+    run_id = _text(_get(ti, "run_id") or _get(dag_run, "run_id") or context.get("run_id"))
+    task_id = _text(_get(ti, "task_id"))
+    state = _state(context, ti)
+    title = ".".join(filter(None, (dag_id, task_id))) or "Airflow"
+    subject = f"[Airflow] {title}" + (f": {state}" if state else "")
+    facts = (
+        ("DAG", dag_id),
+        ("Task", task_id + _map_index(ti)),
+        ("Run", run_id),
+        ("Try", _try(ti)),
+        ("Reason", _text(context.get("reason")).replace("_", " ")),
+        ("Deadline", _text(_get(context.get("deadline"), "deadline_time"))),
+        ("Tasks", _text(context.get("task_list"))),
+    )
+    log_url = _text(_get(ti, "log_url"))
+    return Event(
+        subject=subject[:MAX_SUBJECT_LENGTH],
+        title=title,
+        state=state,
+        facts=tuple((label, value) for label, value in facts if value),
+        exception=_exception_text(context.get("exception")),
+        link=log_url or (dag_run_url(dag_id, run_id) if dag_id and run_id else ""),
+        link_text="Open the log" if log_url else "Open the run",
+    )
+
+
+def as_html(event: Event) -> str:
+    """Write the mail in HTML."""
+    return _html_template().render(event=event)
+
+
+def as_text(event: Event) -> str:
+    """Write the mail as plain text."""
+    lines = [f"{event.title}: {event.state}" if event.state else event.title, ""]
+    lines += [f"{label}: {value}" for label, value in event.facts]
+    for part in (event.exception, event.link):
+        lines += ["", part] if part else []
+    return "\n".join(lines)
+
+
+@cache
+def _html_template() -> jinja2.Template:
+    import jinja2
+
+    loader = jinja2.PackageLoader("airflow_provider_bigin.notifications")
+    environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    return environment.get_template("default_mail.html")
+
+
+def _is_about_dag(context: Mapping[str, Any]) -> bool:
+    """Tell a DAG's callback from a task's: it has a reason; its task instance is just any of the run."""
+    return "reason" in context
+
+
+def _state(context: Mapping[str, Any], ti: Any) -> str:
+    if "deadline" in context:
+        return "deadline missed"
+    if "task_list" in context:
+        return "SLA missed"
+    if _is_about_dag(context):
+        return "success" if context["reason"] == "success" else "failed"
+    state = _get(ti, "state")
+    return _text(getattr(state, "value", state)).replace("_", " ")
+
+
+def _try(ti: Any) -> str:
+    number, max_tries = _get(ti, "try_number"), _get(ti, "max_tries")
+    if not isinstance(number, int) or number < 1:
+        return ""
+    # `max_tries` counts the retries.
+    return (
+        f"{number} of {max_tries + 1}"
+        if isinstance(max_tries, int) and max_tries >= number - 1
+        else str(number)
+    )
+
+
+def _map_index(ti: Any) -> str:
+    index = _get(ti, "map_index")
+    return f" [{index}]" if isinstance(index, int) and index >= 0 else ""
+
+
+def _exception_text(exception: Any) -> str:
+    """Return the exception as a log shows it, without its traceback and without secrets."""
+    if not exception:
+        return ""
+    text = redact(
+        f"{type(exception).__name__}: {exception}" if isinstance(exception, BaseException) else str(exception)
+    )
+    return text if len(text) <= MAX_EXCEPTION_LENGTH else f"{text[:MAX_EXCEPTION_LENGTH]} ..."
+
+
+def _get(thing: Any, name: str) -> Any:
+    """Return an attribute or item; the context of deadlines has dicts where that of tasks has objects."""
+    return thing.get(name) if isinstance(thing, Mapping) else getattr(thing, name, None)
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)

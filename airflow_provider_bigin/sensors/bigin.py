@@ -1,0 +1,131 @@
+"""Sensors that wait for Bigin."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.configuration import conf
+
+from airflow_provider_bigin.api.errors import BiginError
+from airflow_provider_bigin.version_compat import AirflowFailException, BaseSensorOperator, PokeReturnValue
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_provider_bigin.hooks.bigin import BiginHook
+
+#: Seconds between two looks: mails are not read within seconds, and each look is a request.
+POKE_INTERVAL = 300.0
+
+
+class BiginMailStatusSensor(BaseSensorOperator):
+    """
+    Wait until a mail is sent, opened, or in another state that Bigin knows.
+
+    .. code-block:: python
+
+        BiginMailStatusSensor(
+            task_id="was_read",
+            message_id="{{ ti.xcom_pull(task_ids='welcome') }}",
+            record_id="5000000000000000101",
+            deferrable=True,
+            timeout=3 * 24 * 3600,
+            soft_fail=True,
+        )
+
+    A mail that came back fails the task at once, with the reason, as does what no later look can cure. What
+    may pass (a lost connection, a rate limit) only costs one look.
+
+    :param message_id: id of the mail, as the operators return it. (templated)
+    :param record_id: id of the record that the mail is filed under. (templated)
+    :param module: ``Contacts``, ``Companies`` or ``Deals``, or their names in the API. (templated)
+    :param status: the state to wait for, such as ``sent`` or ``opened``, or several, of which one is enough.
+        A mail that was opened was sent. With ``bounced`` among them, a bounce is no failure. (templated)
+    :param bigin_conn_id: id of the connection; its token needs the scope ``ZohoBigin.modules.READ``, or that
+        of the record's module. (templated)
+    :param deferrable: wait in the triggerer, where no worker is held; ``[operators] default_deferrable`` if
+        not given.
+    :param poke_interval: seconds between two looks, one request each.
+    :return: the state that was reached.
+    """
+
+    template_fields: Collection[str] = ("message_id", "record_id", "module", "status", "bigin_conn_id")
+    ui_color = "#e4f0fa"
+
+    def __init__(
+        self,
+        *,
+        message_id: str,
+        record_id: str,
+        module: str = "Contacts",
+        status: str | Collection[str] = "opened",
+        bigin_conn_id: str = "bigin_default",
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        poke_interval: timedelta | float = POKE_INTERVAL,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(poke_interval=poke_interval, **kwargs)
+        self.message_id = message_id
+        self.record_id = record_id
+        self.module = module
+        self.status = status
+        self.bigin_conn_id = bigin_conn_id
+        self.deferrable = deferrable
+
+    @cached_property
+    def hook(self) -> BiginHook:
+        """The hook of all looks."""
+        from airflow_provider_bigin.hooks.bigin import BiginHook
+
+        return BiginHook(self.bigin_conn_id)
+
+    def execute(self, context: Context) -> Any:
+        """Wait here, or in the triggerer."""
+        if not self.deferrable:
+            return super().execute(context)
+        from airflow_provider_bigin.triggers.bigin import BiginMailStatusTrigger
+
+        self.defer(
+            trigger=BiginMailStatusTrigger(
+                **self._checked_arguments(),
+                bigin_conn_id=self.bigin_conn_id,
+                poke_interval=self.poke_interval,
+            ),
+            method_name="execute_complete",
+            timeout=timedelta(seconds=self.timeout),
+        )
+
+    def poke(self, context: Context) -> PokeReturnValue:
+        """Look once."""
+        from airflow_provider_bigin.api.mail_status import look_for_status
+
+        arguments = self._checked_arguments()
+        try:
+            status = look_for_status(self.hook.get_conn(), **arguments)
+        except BiginError as error:
+            raise AirflowFailException(str(error)) from error
+        return PokeReturnValue(status is not None, status)
+
+    def execute_complete(self, context: Context, event: dict[str, str]) -> str:
+        """Take what the trigger has to tell."""
+        if "error" in event:
+            raise AirflowFailException(event["error"])
+        self.log.info("The mail is %s.", event["status"])
+        return event["status"]
+
+    def _checked_arguments(self) -> dict[str, Any]:
+        from airflow_provider_bigin.api.mail import parse_module, parse_record_id
+        from airflow_provider_bigin.api.mail_status import parse_message_id, parse_statuses
+
+        try:
+            return {
+                "message_id": parse_message_id(self.message_id),
+                "record_id": parse_record_id(self.record_id),
+                "module": parse_module(self.module),
+                "status": parse_statuses(self.status),
+            }
+        except BiginError as error:
+            raise AirflowFailException(str(error)) from error
