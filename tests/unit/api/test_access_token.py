@@ -1,0 +1,343 @@
+from __future__ import annotations
+
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import replace
+
+import pytest
+
+from airflow_provider_bigin.api import errors
+from airflow_provider_bigin.api.access_token import FixedToken, SharedToken
+from airflow_provider_bigin.api.client import new_session
+from airflow_provider_bigin.api.oauth import (
+    AccessToken,
+    Credentials,
+    exchange_grant_code,
+    refresh_access_token,
+)
+from airflow_provider_bigin.api.token_cache import FileTokenCache, MemoryTokenCache
+
+HOUR = 3600
+
+
+class Registry:
+    """What machines share, as they share an Airflow Variable."""
+
+    spans_machines = True
+
+    def __init__(self):
+        self.texts = {}
+        self.read = self.texts.get
+        self.write = self.texts.__setitem__
+
+    def lock(self, name):
+        return nullcontext()
+
+
+@pytest.fixture
+def credentials(sandbox):
+    connection = sandbox.connection()
+    return Credentials(
+        sandbox.url, connection["login"], connection["password"], connection["extra"]["refresh_token"]
+    )
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return FileTokenCache(tmp_path / "bigin")
+
+
+@pytest.fixture
+def process(credentials, cache, clock):
+    """What a process has of the token; each call is another process."""
+    sessions = []
+
+    def start(**others):
+        sessions.append(new_session())
+        arguments = {"credentials": credentials, "cache": cache, "clock": clock, **others}
+        return SharedToken(session=sessions[-1], timeout=5, **arguments)
+
+    yield start
+    for session in sessions:
+        session.close()
+
+
+def kept_file(cache):
+    (path,) = (path for path in cache.directory.iterdir() if path.suffix != ".lock")
+    return path
+
+
+# ---- sharing ----
+
+
+def test_processes_with_the_same_credentials_share_a_token(process, sandbox):
+    assert process().get() == process().get() == process().get()
+    assert sandbox.counts()["token"] == 1
+
+
+def test_other_credentials_have_another_token(process, sandbox, credentials):
+    with new_session() as session:
+        grant = exchange_grant_code(
+            session,
+            accounts_server=credentials.accounts_server,
+            client_id=credentials.client_id,
+            client_secret=credentials.client_secret,
+            code=sandbox.new_grant(),
+            now=sandbox.now(),
+            timeout=5,
+        )
+    others = replace(credentials, refresh_token=grant.refresh_token)
+    assert process().get() != process(credentials=others).get()
+
+
+def test_a_token_is_used_until_shortly_before_its_end(process, sandbox):
+    first = process()
+    token = first.get()
+    sandbox.advance(HOUR - 190)
+    assert first.get() == process().get() == token
+    sandbox.advance(135)  # 55 s before the end
+    assert process().get() == first.get() != token
+    assert sandbox.counts()["token"] == 2
+
+
+def test_a_long_lived_process_takes_the_token_that_another_one_got(process, sandbox):
+    first = process()
+    first.get()
+    sandbox.advance(HOUR)
+    assert process().get() == first.get()
+    assert sandbox.counts()["token"] == 2
+
+
+def test_a_refused_token_is_replaced_once(process, sandbox):
+    processes = [process() for _ in range(3)]
+    (token,) = {one.get() for one in processes}
+    sandbox.expire_tokens()
+    (new,) = {one.renew(token) for one in processes}
+    assert new != token
+    assert sandbox.counts()["token"] == 2
+
+
+def test_threads_of_a_process_share_too(process, sandbox):
+    one = process(cache=MemoryTokenCache())
+    with ThreadPoolExecutor(8) as threads:
+        (token,) = set(threads.map(lambda _: one.get(), range(8)))
+        sandbox.expire_tokens()
+        assert len(set(threads.map(lambda _: one.renew(token), range(8)))) == 1
+    assert sandbox.counts()["token"] == 2
+
+
+def test_a_token_is_masked_in_every_process(process):
+    masked = []
+    token = process(mask=masked.append).get()
+    process(mask=masked.append).get()
+    assert masked == [token.value] * 2
+
+
+def test_nothing_secret_is_on_the_disk(process, cache, credentials):
+    token = process().get()
+    kept = b"".join(path.read_bytes() for path in cache.directory.iterdir())
+    for secret in (token.value, credentials.refresh_token, credentials.client_secret, credentials.client_id):
+        assert secret.encode() not in kept
+    assert token.api_domain.encode() not in kept
+
+
+# ---- throttle ----
+
+
+def test_a_throttle_is_waited_out(process, sandbox):
+    sandbox.throttle_tokens(20)
+    assert process().get().value
+    assert sandbox.counts()["token"] == 2
+
+
+def test_ten_tokens_in_ten_minutes_are_waited_out(process, sandbox, credentials, clock):
+    sandbox.settings(throttle_needs_silence=True)
+    with new_session() as session:
+        for _ in range(10):
+            refresh_access_token(session, credentials, now=clock.time(), timeout=5)
+    assert process().get().value
+    assert sandbox.counts()["token"] <= 10 + 3
+
+
+def test_who_waits_takes_the_token_of_another_machine(process, sandbox, clock):
+    here, elsewhere = Registry(), Registry()
+    token = process(cache=elsewhere).get()
+
+    class MeanwhileElsewhere:
+        time = clock.time
+
+        def sleep(self, seconds):
+            clock.sleep(seconds)
+            if len(clock.waited) == 4:
+                here.texts.update(elsewhere.texts)
+
+    sandbox.throttle_tokens(24 * HOUR)
+    assert process(cache=here, clock=MeanwhileElsewhere()).get() == token
+    assert sandbox.counts()["token"] == 2
+    assert sum(clock.waited) < 60
+
+
+def test_a_throttle_that_does_not_end_fails_with_an_error_that_may_be_retried(process, sandbox, clock):
+    sandbox.throttle_tokens(24 * HOUR)
+    begun = clock.time()
+    with pytest.raises(errors.BiginTokenLimitError, match="no more access tokens") as error:
+        process().get()
+    assert error.value.retryable
+    assert 600 < clock.time() - begun < 900
+    assert sandbox.counts()["token"] == 3
+
+
+def test_a_throttled_server_is_left_in_peace_by_those_who_come_later(process, sandbox):
+    sandbox.throttle_tokens(24 * HOUR)
+    for _ in range(3):
+        with pytest.raises(errors.BiginTokenLimitError):
+            process().get()
+    # For three times twelve minutes: at once, after one minute, after ten more, after thirty more.
+    assert sandbox.counts()["token"] <= 4
+
+
+def test_a_throttle_that_is_over_is_forgotten(process, sandbox, clock):
+    for _ in range(3):
+        sandbox.throttle_tokens(20)
+        begun = clock.time()
+        process().get()
+        assert clock.time() - begun < 70
+        sandbox.advance(HOUR)
+
+
+# ---- refusals ----
+
+
+def test_wrong_credentials_fail_at_once_and_once_for_all(process, sandbox, clock):
+    sandbox.revoke_refresh_token()
+    for _ in range(5):
+        with pytest.raises(errors.BiginAuthenticationError, match="authorise again") as error:
+            process().get()
+        assert error.value.code == "invalid_code"
+    assert sandbox.counts()["token"] == 1
+    assert clock.waited == []
+    sandbox.advance(61)
+    with pytest.raises(errors.BiginAuthenticationError):
+        process().get()
+    assert sandbox.counts()["token"] == 2
+
+
+def test_trouble_of_the_accounts_server_is_not_held_against_those_who_come_later(process, sandbox):
+    sandbox.fault("token", "500_before")
+    with pytest.raises(errors.BiginServerError):
+        process().get()
+    assert process().get().value
+
+
+def test_who_waited_for_the_answer_takes_it(process, sandbox):
+    sandbox.fault("token", "500_before", seconds=1)
+    barrier = threading.Barrier(5)
+
+    def fail(one):
+        barrier.wait()
+        with pytest.raises(errors.BiginServerError) as error:
+            one.get()
+        return str(error.value)
+
+    with ThreadPoolExecutor(5) as threads:
+        assert len(set(threads.map(fail, [process() for _ in range(5)]))) == 1
+    assert sandbox.counts()["token"] == 1
+
+
+def test_when_bigin_refuses_all_tokens_no_more_are_asked_for(process, sandbox):
+    token = process().get()
+    for _ in range(5):
+        token = process().renew(token)
+    for _ in range(20):
+        with pytest.raises(errors.BiginAuthenticationError, match="region"):
+            process().renew(token)
+    assert sandbox.counts()["token"] == 6
+    sandbox.advance(601)
+    assert process().renew(token) != token
+
+
+def test_a_wrong_client_secret_does_not_disturb_others(process, sandbox, credentials):
+    token = process().get()
+    wrong = replace(credentials, client_secret="mistyped")
+    for _ in range(3):
+        with pytest.raises(errors.BiginAuthenticationError):
+            process(credentials=wrong).get()
+    assert process().get() == token
+    assert sandbox.counts()["token"] == 2
+
+
+# ---- a cache that does not work ----
+
+
+def make_unreadable(cache):
+    kept_file(cache).chmod(0o644)
+
+
+def make_corrupt(cache):
+    kept_file(cache).write_bytes(b"\xff\x00 not what was written")
+
+
+def cut_in_two(cache):
+    path = kept_file(cache)
+    path.write_text(path.read_text()[:50])
+
+
+@pytest.mark.parametrize("damage", [make_unreadable, make_corrupt, cut_in_two])
+def test_a_damaged_cache_costs_one_warning_and_is_repaired(process, sandbox, cache, caplog, damage):
+    process().get()
+    damage(cache)
+    token = process().get()
+    assert len(caplog.records) == 1
+    assert "token cache could not be read" in caplog.text
+    assert process().get() == token
+    assert len(caplog.records) == 1
+    assert sandbox.counts()["token"] == 2
+
+
+def occupy(cache):
+    cache.directory.write_text("This is no directory.")
+
+
+def open_to_all(cache):
+    cache.directory.mkdir()
+    cache.directory.chmod(0o777)
+
+
+def make_read_only(cache):
+    if os.geteuid() == 0:
+        pytest.skip("root may write everywhere")
+    cache.directory.mkdir()
+    cache.directory.chmod(0o500)
+
+
+@pytest.mark.parametrize("obstruct", [occupy, open_to_all, make_read_only])
+def test_a_cache_that_cannot_be_written_costs_one_warning_and_a_request(
+    process, sandbox, cache, caplog, obstruct
+):
+    obstruct(cache)
+    one = process()
+    token = one.get()
+    assert one.get() == token
+    assert one.renew(token) != token
+    assert len(caplog.records) == 1
+    assert sandbox.counts()["token"] == 2
+
+
+def test_a_token_that_could_not_be_kept_is_not_replaced_by_an_older_one(process, sandbox, cache):
+    one = process()
+    old = one.get()
+    cache.directory.chmod(0o777)
+    sandbox.expire_tokens()
+    new = one.renew(old)
+    sandbox.expire_tokens()
+    assert one.renew(new) not in (old, new)
+
+
+# ---- a token that is all there is ----
+
+
+def test_a_token_by_itself_cannot_be_replaced():
+    with pytest.raises(errors.BiginAuthenticationError, match="refresh token instead"):
+        FixedToken("1000.only").renew(AccessToken("1000.only", expires_at=0))
