@@ -28,12 +28,22 @@ if TYPE_CHECKING:
     from airflow.sdk import BaseHook, BaseNotifier, BaseOperator, BaseSensorOperator, PokeReturnValue
     from airflow.sdk.exceptions import AirflowFailException
 else:
-    BaseHook = _first("BaseHook", "airflow.sdk", "airflow.hooks.base")
-    BaseNotifier = _first("BaseNotifier", "airflow.sdk", "airflow.notifications.basenotifier")
-    BaseOperator = _first("BaseOperator", "airflow.sdk", "airflow.models")
-    BaseSensorOperator = _first("BaseSensorOperator", "airflow.sdk", "airflow.sensors.base")
-    PokeReturnValue = _first("PokeReturnValue", "airflow.sdk", "airflow.sensors.base")
-    AirflowFailException = _first("AirflowFailException", "airflow.sdk.exceptions", "airflow.exceptions")
+    #: Where each name is, newest Airflow first.
+    _MODULES = {
+        "AirflowFailException": ("airflow.sdk.exceptions", "airflow.exceptions"),
+        "BaseHook": ("airflow.sdk", "airflow.hooks.base"),
+        "BaseNotifier": ("airflow.sdk", "airflow.notifications.basenotifier"),
+        "BaseOperator": ("airflow.sdk", "airflow.models"),
+        "BaseSensorOperator": ("airflow.sdk", "airflow.sensors.base"),
+        "PokeReturnValue": ("airflow.sdk", "airflow.sensors.base"),
+    }
+
+    def __getattr__(name: str) -> Any:
+        """Import a name when it is first asked for, so that an operator pays for no sensor."""
+        if name not in _MODULES:
+            raise AttributeError(name)
+        return _first(name, *_MODULES[name])
+
 
 __all__ = [
     "AirflowFailException",
