@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import ipaddress
 import json
+import signal
+import sys
 from typing import Any
 
 from airflow_provider_bigin.sandbox import seed
@@ -39,6 +41,8 @@ def main(arguments: list[str] | None = None) -> None:
         "--db", metavar="FILE", default=":memory:", help="keep everything in this SQLite file"
     )
     options = parser.parse_args(arguments)
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stop, lambda *_: sys.exit())
     app = create_app(options.db)
     try:
         sock = listen(options.host, options.port)

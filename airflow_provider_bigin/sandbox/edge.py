@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from email.utils import formatdate
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from airflow_provider_bigin.sandbox.answers import sub_concurrency, to_json
 from airflow_provider_bigin.sandbox.clock import iso
-from airflow_provider_bigin.sandbox.faults import OUTAGES, Answer
+from airflow_provider_bigin.sandbox.faults import OUTAGES, Answer, Fault
 from airflow_provider_bigin.sandbox.server import drop_connection
 from airflow_provider_bigin.sandbox.state import Sandbox
 from airflow_provider_bigin.sandbox.traffic import Call, call_of
@@ -40,45 +41,50 @@ class Edge:
             await _deliver(await _run(self.app, scope, receive), send, self.sandbox.clock.now())
             return
         entry = self.sandbox.traffic.arrived(call, scope, self.sandbox.clock.now())
-        self._sending += call.name == "send_mail"
-        try:
-            answer = await self._answer(call, scope, receive)
-            self.sandbox.traffic.answered(entry, None if answer is None else answer.status)
-            if answer is None:
-                await drop_connection(scope, receive)
-            else:
-                await _deliver(answer, send, self.sandbox.clock.now())
-        finally:
-            self._sending -= call.name == "send_mail"
+        answer = await self._answer(call, scope, receive)
+        self.sandbox.traffic.answered(entry, None if answer is None else answer.status)
+        if answer is None:
+            await drop_connection(scope, receive)
+            return
+        self._add_headers(answer, scope)
+        await _deliver(answer, send, self.sandbox.clock.now())
 
     async def _answer(self, call: Call, scope: Scope, receive: Receive) -> Answer | None:
-        fault = self.sandbox.faults.take(call)
-        if fault is None:
-            answer = await self._true_answer(call, scope, receive)
-        elif fault.effect.processed:
-            true_answer = await self._true_answer(call, scope, receive)
-            answer = true_answer and fault.alter(true_answer, self.sandbox.settings)
-        else:
-            answer = fault.alter(Answer(200), self.sandbox.settings)
-        delay = (fault.seconds if fault else 0.0) + (self.sandbox.settings.latency if _is_api(scope) else 0.0)
-        if delay:
-            await asyncio.sleep(delay)
-        if answer is not None:
-            self._add_headers(answer, scope)
-        return answer
-
-    async def _true_answer(self, call: Call, scope: Scope, receive: Receive) -> Answer | None:
-        settings = self.sandbox.settings
-        if call.name == "emails" and settings.emails_outage == "timeout":
-            await _until_the_client_gives_up(receive)
-            return None
-        if call.name == "emails" and settings.emails_outage:
-            return OUTAGES[settings.emails_outage].change(Answer(200), settings)
-        limit = settings.concurrency_limit
-        if call.name == "send_mail" and limit is not None and self._sending > limit:
+        if call.name != "send_mail":
+            return await self._answer_in_time(call, scope, receive)
+        limit = self.sandbox.settings.concurrency_limit
+        if limit is not None and self._sending >= limit:
             refusal = sub_concurrency()
             return Answer(refusal.status, to_json(refusal.body))
-        return await _run(self.app, scope, receive)
+        self._sending += 1
+        try:
+            return await self._answer_in_time(call, scope, receive)
+        finally:
+            self._sending -= 1
+
+    async def _answer_in_time(self, call: Call, scope: Scope, receive: Receive) -> Answer | None:
+        fault = self.sandbox.faults.take(call)
+        answer = await self._spoilt_answer(call, scope, receive, fault)
+        delay = fault.seconds if fault else 0.0
+        if _is_api(scope):
+            delay += self.sandbox.settings.latency
+        if delay:
+            await _sleep_while_the_client_waits(delay, receive)
+        return answer
+
+    async def _spoilt_answer(
+        self, call: Call, scope: Scope, receive: Receive, fault: Fault | None
+    ) -> Answer | None:
+        settings = self.sandbox.settings
+        if fault is not None and not fault.effect.processed:
+            return fault.alter(Answer(200), settings)
+        if call.name == "emails" and settings.emails_outage is not None:
+            if settings.emails_outage == "timeout":
+                await _until_the_client_gives_up(receive)
+                return None
+            return OUTAGES[settings.emails_outage].change(Answer(200), settings)
+        answer = await _run(self.app, scope, receive)
+        return answer if fault is None else fault.alter(answer, settings)
 
     def _add_headers(self, answer: Answer, scope: Scope) -> None:
         answer.headers["server"] = "ZGS"
@@ -126,6 +132,11 @@ async def _deliver(answer: Answer, send: Send, now: float) -> None:
         }
     )
     await send({"type": "http.response.body", "body": answer.body})
+
+
+async def _sleep_while_the_client_waits(seconds: float, receive: Receive) -> None:
+    with contextlib.suppress(asyncio.TimeoutError):
+        await asyncio.wait_for(_until_the_client_gives_up(receive), seconds)
 
 
 async def _until_the_client_gives_up(receive: Receive) -> None:

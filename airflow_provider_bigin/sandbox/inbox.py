@@ -1,7 +1,7 @@
 """The inbox: web pages that show what arrived.
 
-A mail may contain anything. Its body is a document of its own, shown in a frame with ``sandbox=""`` and under a
-policy that neither runs nor loads anything; everything else is escaped by the templates.
+A mail may contain anything. Its body is a document of its own, shown in a frame with ``sandbox=""`` and under
+a policy that neither runs nor loads anything; everything else is escaped by the templates.
 """
 
 from __future__ import annotations

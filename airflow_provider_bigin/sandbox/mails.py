@@ -11,15 +11,22 @@ from airflow_provider_bigin.sandbox.clock import iso
 from airflow_provider_bigin.sandbox.store import Store
 
 
-def add(store: Store, mail: dict[str, Any], request: str, received_at: float, sent_at: float) -> str:
-    """Store a mail and return its ``message_id``.
+def new_id() -> str:
+    """Return a ``message_id``."""
+    return secrets.token_hex(32)
 
+
+def add(
+    store: Store, message_id: str, mail: dict[str, Any], request: str, received_at: float, sent_at: float
+) -> None:
+    """Store a mail.
+
+    :param message_id: its id.
     :param mail: its fields, as :func:`as_json` shows them.
     :param request: the body of the request that brought it, unchanged.
     :param received_at: when it came.
     :param sent_at: when it leaves; later than ``received_at`` for a scheduled one.
     """
-    message_id = secrets.token_hex(32)
     store.execute(
         "INSERT INTO mail (message_id, record_id, received_at, sent_at, addressees, mail, request, history)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, '[]')",
@@ -28,10 +35,9 @@ def add(store: Store, mail: dict[str, Any], request: str, received_at: float, se
         received_at,
         sent_at,
         len(mail["to"]) + len(mail["cc"]),
-        json.dumps(mail, ensure_ascii=False),
+        json.dumps(mail),
         request,
     )
-    return message_id
 
 
 def find(store: Store, message_id: str) -> sqlite3.Row | None:
@@ -114,9 +120,7 @@ def note_status(store: Store, row: sqlite3.Row, kind: str, reason: str | None, n
         )
     else:
         history.append({"type": kind})
-    store.execute(
-        "UPDATE mail SET history = ? WHERE number = ?", json.dumps(history, ensure_ascii=False), row["number"]
-    )
+    store.execute("UPDATE mail SET history = ? WHERE number = ?", json.dumps(history), row["number"])
 
 
 def _opened(earlier: dict[str, Any] | None, now: float) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -56,39 +55,39 @@ async def send_mail(module: str, record_id: str, request: Request, sandbox: Sand
     sent_at = _departure(mail["scheduled_time"], now, sandbox)
     _check_daily_limit(mail, now, sandbox)
 
-    blocked = [a for _, a in _recipients(mail) if a["email"].lower() in _blocked_addresses(sandbox)]
-    left = {kind: [a for a in mail[kind] if a not in blocked] for kind in ("to", "cc", "bcc")}
-    taken = {
-        "module": module,
-        "record_id": record_id,
-        **mail,
-        **left,
-        "from": {**mail["from"], "user_name": mail["from"].get("user_name") or sender.get("user_name")},
-        "attachments": files,
-    }
-    message_id = mails.add(sandbox.store, taken, raw.decode(), now, sent_at)
+    blocked, left = _sorted_out(mail, sandbox)
+    message_id = mails.new_id()
+    if any(left.values()):
+        name = mail["from"].get("user_name") or sender.get("user_name")
+        taken = {
+            "module": module,
+            "record_id": record_id,
+            **mail,
+            **left,
+            "from": {**mail["from"], "user_name": name},
+            "attachments": files,
+        }
+        mails.add(sandbox.store, message_id, taken, raw.decode(), now, sent_at)
+    return _success(message_id, blocked, scheduled=sent_at > now)
+
+
+def _success(message_id: str, blocked: list[dict[str, Any]], *, scheduled: bool) -> Response:
     details: dict[str, Any] = {"message_id": message_id}
     if blocked:
         details["blocked_email_addresses"] = [{"email": a["email"], "reason": "bounced"} for a in blocked]
-    how = "scheduled" if sent_at > now else "sent"
-    return BiginResponse(
-        {
-            "data": [
-                {
-                    "code": "SUCCESS",
-                    "details": details,
-                    "message": f"Your mail has been {how} successfully.",
-                    "status": "success",
-                }
-            ]
-        }
-    )
+    result = {
+        "code": "SUCCESS",
+        "details": details,
+        "message": f"Your mail has been {'scheduled' if scheduled else 'sent'} successfully.",
+        "status": "success",
+    }
+    return BiginResponse({"data": [result]})
 
 
 def _item_of(raw: bytes) -> dict[str, Any]:
     """Return the one mail of a request's body."""
     try:
-        body = json.loads(raw)
+        body = json.loads(raw.decode())
     except ValueError:
         body = None
     if not isinstance(body, dict):
@@ -245,14 +244,17 @@ def _check_daily_limit(mail: dict[str, Any], now: float, sandbox: Sandbox) -> No
         raise daily_limit()
 
 
-def _blocked_addresses(sandbox: Sandbox) -> set[str]:
-    return {address.lower() for address in sandbox.settings.blocked_addresses}
-
-
-def _recipients(mail: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    for kind in ("to", "cc", "bcc"):
+def _sorted_out(
+    mail: dict[str, Any], sandbox: Sandbox
+) -> tuple[list[dict[str, Any]], dict[str, list[dict[str, Any]]]]:
+    """Return the recipients who are blocked, and those who are left, by the kind of their address."""
+    blocked_emails = {email.lower() for email in sandbox.settings.blocked_addresses}
+    blocked: list[dict[str, Any]] = []
+    left: dict[str, list[dict[str, Any]]] = {"to": [], "cc": [], "bcc": []}
+    for kind, recipients in left.items():
         for address in mail[kind]:
-            yield kind, address
+            (blocked if address["email"].lower() in blocked_emails else recipients).append(address)
+    return blocked, left
 
 
 def _typed(value: Any, kind: type, name: str, path: str) -> Any:

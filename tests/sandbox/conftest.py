@@ -1,0 +1,76 @@
+"""A plain HTTP client of the sandbox, which knows nothing of this package's own one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from tests.sandbox_control import SandboxControl
+
+CREDENTIALS = {
+    "grant_type": "refresh_token",
+    "client_id": "1000.SANDBOXCLIENT",
+    "client_secret": "sandbox-client-secret",
+    "refresh_token": "1000.sandbox.refresh",
+}
+ADA = "5000000000000000101"
+GRACE = "5000000000000000102"
+OPTED_OUT = "5000000000000000103"
+WITHOUT_ADDRESS = "5000000000000000104"
+COMPANY = "5000000000000000201"
+DEAL = "5000000000000000301"
+DEAL_WITHOUT_ADDRESS = "5000000000000000302"
+
+
+class Client(requests.Session):
+    """Calls Bigin's API with one access token.
+
+    :param url: where the sandbox listens.
+    """
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self.trust_env = False
+        self.url = url
+        self.log_in()
+
+    def log_in(self) -> None:
+        """Take a new access token."""
+        token = self.post("/oauth/v2/token", data=CREDENTIALS).json()["access_token"]
+        self.headers["Authorization"] = f"Zoho-oauthtoken {token}"
+
+    def request(self, method: str, url: str, **how: Any) -> requests.Response:  # type: ignore[override]
+        """Call a path of the sandbox."""
+        path = url if url.startswith(("/oauth", "/bigin")) else f"/bigin/v2{url}"
+        return super().request(method, self.url + path, timeout=10, **how)
+
+    def send_mail(self, record_id: str = ADA, module: str = "Contacts", **changes: Any) -> requests.Response:
+        """Send a mail that is good but for the changes; a field changed to ``...`` is left out."""
+        mail = {
+            "from": {"email": "ada@example.com"},
+            "to": [{"user_name": "Ada Lovelace", "email": "ada.lovelace@example.org"}],
+            "subject": "Hello",
+            "content": "<p>Hello</p>",
+            **changes,
+        }
+        mail = {name: value for name, value in mail.items() if value is not ...}
+        return self.post(f"/{module}/{record_id}/actions/send_mail", json={"data": [mail]})
+
+    def sent(self, record_id: str = ADA, **changes: Any) -> str:
+        """Send a mail and return its id."""
+        message_id: str = self.send_mail(record_id, **changes).json()["data"][0]["details"]["message_id"]
+        return message_id
+
+    def emails(self, record_id: str = ADA, module: str = "Contacts", **query: Any) -> requests.Response:
+        """List a record's mails."""
+        return self.get(f"/{module}/{record_id}/Emails", params=query)
+
+
+@pytest.fixture
+def bigin(sandbox: SandboxControl) -> Iterator[Client]:
+    """A client with an access token."""
+    with Client(sandbox.url) as client:
+        yield client

@@ -1,0 +1,245 @@
+"""The ``Emails`` related list, from which a client learns what became of a mail."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from airflow_provider_bigin.sandbox.emails import sanitised
+from tests.sandbox.conftest import ADA, COMPANY, GRACE, Client
+
+
+def ids(answer, key: str = "Emails") -> list[str]:
+    return [entry["message_id"] for entry in answer.json()[key]]
+
+
+def test_no_mails(bigin: Client):
+    answer = bigin.emails()
+    assert (answer.status_code, answer.content) == (204, b"")
+
+
+def test_an_entry(sandbox, bigin: Client):
+    message_id = bigin.sent(
+        cc=[{"user_name": "Team", "email": "team@example.com"}], bcc=[{"email": "secret@example.org"}]
+    )
+    answer = bigin.emails()
+    assert "secret@example.org" not in answer.text
+    [entry] = answer.json()["Emails"]
+    assert "content" not in entry
+    time = datetime.fromisoformat(entry["time"])
+    assert abs(time.timestamp() - sandbox.now()) < 60
+    assert time.microsecond == 0
+    assert entry["message_id"] == message_id
+    assert entry["subject"] == "Hello"
+    assert entry["from"] == {"user_name": "Ada Airflow", "email": "ada@example.com"}
+    assert entry["to"] == [{"user_name": "Ada Lovelace", "email": "ada.lovelace@example.org"}]
+    assert entry["cc"] == [{"user_name": "Team", "email": "team@example.com"}]
+    assert entry["status"] == [{"type": "sent"}]
+    assert entry["sent"] is True
+    assert entry["has_attachment"] is False
+    assert answer.json()["info"] == {
+        "per_page": 10,
+        "count": 1,
+        "next_index": None,
+        "prev_index": "0",
+        "more_records": False,
+    }
+
+
+def test_without_cc(bigin: Client):
+    bigin.sent()
+    assert bigin.emails().json()["Emails"][0]["cc"] is None
+
+
+def test_only_the_records_own_mails_are_listed(bigin: Client):
+    ada, grace = bigin.sent(ADA), bigin.sent(GRACE)
+    assert ids(bigin.emails(ADA)) == [ada]
+    assert ids(bigin.emails(GRACE)) == [grace]
+
+
+def test_ten_a_page_with_an_opaque_index(bigin: Client):
+    sent = [bigin.sent(subject=str(n)) for n in range(25)]
+    pages, infos, index = [], [], "0"
+    while index:
+        answer = bigin.emails(index=index)
+        pages.append(ids(answer))
+        infos.append(answer.json()["info"])
+        index = infos[-1]["next_index"]
+    assert [len(page) for page in pages] == [10, 10, 5]
+    assert [message_id for page in pages for message_id in page] == sent[::-1]
+    assert [info["more_records"] for info in infos] == [True, True, False]
+    assert len(infos[0]["next_index"]) == 96
+    assert infos[0]["prev_index"] == infos[1]["prev_index"] == "0"
+    assert ids(bigin.emails(index=infos[2]["prev_index"])) == pages[1]
+
+
+def test_a_mail_that_comes_meanwhile_does_not_shift_the_pages(bigin: Client):
+    sent = [bigin.sent() for _ in range(11)]
+    index = bigin.emails().json()["info"]["next_index"]
+    bigin.sent()
+    assert ids(bigin.emails(index=index)) == sent[:1]
+
+
+@pytest.mark.parametrize("index", ["10", "2", "x" * 96])
+def test_an_index_must_come_from_the_list(bigin: Client, index):
+    bigin.sent()
+    answer = bigin.emails(index=index)
+    assert (answer.status_code, answer.json()["code"]) == (400, "INVALID_DATA")
+
+
+def test_an_index_of_another_record_is_refused(bigin: Client):
+    for _ in range(11):
+        bigin.sent(ADA)
+        bigin.sent(GRACE)
+    index = bigin.emails(ADA).json()["info"]["next_index"]
+    assert bigin.emails(GRACE, index=index).status_code == 400
+
+
+@pytest.mark.parametrize("key", ["Emails", "email_related_list", "data"])
+def test_the_lists_key(sandbox, bigin: Client, key):
+    sandbox.settings(emails_key=key)
+    message_id = bigin.sent()
+    assert ids(bigin.emails(), key) == [message_id]
+    assert bigin.get(f"/Contacts/{ADA}/Emails/{message_id}").json()[key][0]["message_id"] == message_id
+
+
+def test_types(sandbox, bigin: Client):
+    in_an_hour = (datetime.now(timezone.utc) + timedelta(hours=1)).isoformat(timespec="seconds")
+    sent, scheduled = bigin.sent(), bigin.sent(scheduled_time=in_an_hour)
+    assert ids(bigin.emails()) == [sent]
+    assert ids(bigin.emails(type="sent_from_crm")) == [sent]
+    [entry] = bigin.emails(type="scheduled_in_crm").json()["Emails"]
+    assert (entry["message_id"], entry["sent"]) == (scheduled, False)
+    assert entry["status"] == [{"type": "scheduled"}]
+    assert datetime.fromisoformat(entry["time"]) == datetime.fromisoformat(in_an_hour)
+    for kind in ("drafts", "user_emails"):
+        assert bigin.emails(type=kind).status_code == 204
+    assert bigin.emails(type="all").json()["code"] == "INVALID_DATA"
+    sandbox.advance(3601)
+    bigin.log_in()
+    assert ids(bigin.emails()) == [scheduled, sent]
+    assert bigin.emails(type="scheduled_in_crm").status_code == 204
+
+
+def test_a_bigin_that_takes_no_type(sandbox, bigin: Client):
+    sandbox.settings(emails_type=False)
+    message_id = bigin.sent()
+    assert bigin.emails(type="sent_from_crm").json()["code"] == "INVALID_DATA"
+    assert ids(bigin.emails()) == [message_id]
+
+
+def test_a_default_view_that_stays_empty(sandbox, bigin: Client):
+    sandbox.settings(emails_default_empty=True)
+    message_id = bigin.sent()
+    assert bigin.emails().status_code == 204
+    assert ids(bigin.emails(type="sent_from_crm")) == [message_id]
+
+
+def test_lag(sandbox, bigin: Client):
+    sandbox.settings(emails_lag=20)
+    message_id = bigin.sent()
+    assert bigin.emails().status_code == 204
+    sandbox.advance(19)
+    assert bigin.emails(type="sent_from_crm").status_code == 204
+    sandbox.advance(2)
+    assert ids(bigin.emails()) == [message_id]
+
+
+def test_a_single_mail_has_its_content(bigin: Client):
+    message_id = bigin.sent(content="<p>Hi<!-- x --></p>", reply_to={"email": "desk@example.com"})
+    [mail] = bigin.get(f"/Contacts/{ADA}/Emails/{message_id}").json()["Emails"]
+    assert mail["content"] == "<p>Hi<!-- x --></p>"
+    assert mail["reply_to"] == {"email": "desk@example.com"}
+    assert "time" not in mail
+    assert datetime.fromisoformat(mail["sent_time"])
+
+
+def test_an_unknown_mail(bigin: Client):
+    for message_id in ("0" * 64, bigin.sent(GRACE)):
+        answer = bigin.get(f"/Contacts/{ADA}/Emails/{message_id}")
+        assert answer.status_code == 400
+        assert answer.json()["message"] == "the related id given seems to be invalid"
+
+
+def test_a_bigin_without_single_mails(sandbox, bigin: Client):
+    sandbox.settings(single_mail=False)
+    answer = bigin.get(f"/Contacts/{ADA}/Emails/{bigin.sent()}")
+    assert (answer.status_code, answer.json()["code"]) == (404, "INVALID_URL_PATTERN")
+
+
+def test_a_record_of_another_module(bigin: Client):
+    assert bigin.emails(COMPANY).json()["code"] == "INVALID_DATA"
+    assert bigin.emails(COMPANY, "Companies").json()["code"] == "INVALID_MODULE"
+
+
+def test_opened_and_bounced(sandbox, bigin: Client):
+    message_id = bigin.sent()
+
+    def status():
+        return bigin.emails().json()["Emails"][0]["status"]
+
+    sandbox.set_status(message_id, "opened")
+    sandbox.advance(60)
+    sandbox.set_status(message_id, "opened")
+    sent, opened = status()
+    assert (sent["type"], opened["type"], opened["count"]) == ("sent", "opened", "2")
+    first, last = (datetime.fromisoformat(opened[name]) for name in ("first_open", "last_open"))
+    assert 59 <= (last - first).total_seconds() <= 62
+    sandbox.set_status(message_id, "bounced", "no such user")
+    assert status()[-1]["bounced_reason"] == "no such user"
+    assert {"bounced_time", "category", "sub_category"} <= status()[-1].keys()
+    sandbox.set_status(message_id, "teleported")
+    assert status()[-1] == {"type": "teleported"}
+    assert sandbox.mails()[0]["state"] == "teleported"
+
+
+def test_rewritten_sender_and_recipients(sandbox, bigin: Client):
+    sandbox.settings(rewrite_sender=True, reorder_recipients=True)
+    bigin.sent(to=[{"email": "a@example.org"}, {"email": "b@example.org"}])
+    [entry] = bigin.emails().json()["Emails"]
+    assert entry["from"]["email"] != "ada@example.com"
+    assert [address["email"] for address in entry["to"]] == ["B@EXAMPLE.ORG", "A@EXAMPLE.ORG"]
+    assert sandbox.mails()[0]["to"] == [{"email": "a@example.org"}, {"email": "b@example.org"}]
+
+
+@pytest.mark.parametrize(
+    ("content", "left"),
+    [
+        ("<p>a<!-- marker --></p>", "<p>a</p>"),
+        ('<p id="m" style="x">a</p>', "<p>a</p>"),
+        ('a<span data-m="1"></span>', "a"),
+        ("a<div><span> </span></div>", "a"),
+        ('a<img src="x" alt="m"><br>b', "a<br>b"),
+        ("<style>p {}</style><script>x</script>a &amp; &#228;", "a &amp; &#228;"),
+    ],
+)
+def test_stripped_markup(sandbox, bigin: Client, content, left):
+    sandbox.settings(strip_markup=True)
+    html, text = bigin.sent(content=content), bigin.sent(content=content, mail_format="text")
+    assert bigin.get(f"/Contacts/{ADA}/Emails/{html}").json()["Emails"][0]["content"] == left
+    assert bigin.get(f"/Contacts/{ADA}/Emails/{text}").json()["Emails"][0]["content"] == content
+
+
+def test_stripping_survives_any_markup():
+    for broken in ("<", "<p", "</", "<!--", "<!--x", "&", "&#", "<p <b>", "</script>x"):
+        assert isinstance(sanitised(broken), str)
+
+
+@pytest.mark.parametrize(
+    ("outage", "status", "code"),
+    [
+        ("500", 500, "INTERNAL_ERROR"),
+        ("CANNOT_PROCESS", 400, "CANNOT_PROCESS"),
+        ("429", 429, "TOO_MANY_REQUESTS"),
+        ("scope", 401, "OAUTH_SCOPE_MISMATCH"),
+        ("plan", 400, "FEATURE_NOT_SUPPORTED"),
+    ],
+)
+def test_outage(sandbox, bigin: Client, outage, status, code):
+    message_id = bigin.sent()
+    sandbox.settings(emails_outage=outage)
+    for answer in (bigin.emails(), bigin.get(f"/Contacts/{ADA}/Emails/{message_id}")):
+        assert (answer.status_code, answer.json()["code"]) == (status, code)
+    sandbox.settings(emails_outage=None)
+    assert ids(bigin.emails()) == [message_id]

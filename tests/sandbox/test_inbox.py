@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import html
+import re
+
+import pytest
+import requests
+
+from tests.sandbox.conftest import ADA, CREDENTIALS, Client
+
+EVIL = '<script>alert(1)</script><img src="https://example.com/x.png" onerror="alert(2)">'
+
+
+def page(sandbox, path: str = "/") -> requests.Response:
+    answer = requests.get(sandbox.url + path, timeout=10)
+    assert answer.status_code == 200
+    return answer
+
+
+def policy(answer: requests.Response) -> dict[str, str]:
+    directives = (
+        part.strip().partition(" ") for part in answer.headers["content-security-policy"].split(";")
+    )
+    return {name: value for name, _, value in directives}
+
+
+def test_an_empty_inbox_tells_how_to_send_the_first_mail(sandbox):
+    text = html.unescape(page(sandbox).text)
+    assert "No mail yet" in text
+    assert f'record_id="{ADA}"' in text
+    assert "AIRFLOW_CONN_BIGIN_DEFAULT" in text
+
+
+def test_a_mail_with_all_its_fields(sandbox, bigin: Client):
+    file_id = bigin.post("/files", files={"file": ("report.pdf", b"x" * 2000)}).json()["data"][0]["details"][
+        "id"
+    ]
+    message_id = bigin.sent(
+        cc=[{"email": "cc@example.org"}],
+        bcc=[{"email": "bcc@example.org"}],
+        reply_to={"email": "reply@example.org"},
+        attachments=[{"id": file_id}],
+        scheduled_time="2099-01-01T00:00:00+00:00",
+    )
+    text = html.unescape(page(sandbox, f"/mails/{message_id}").text)
+    for shown in (
+        "Ada Lovelace",
+        "ada@example.com",
+        "cc@example.org",
+        "bcc@example.org",
+        "reply@example.org",
+        "report.pdf",
+        "2.0 kB",
+        "2099-01-01T00:00:00+00:00",
+        message_id,
+        ADA,
+        "scheduled",
+        sandbox.mails()[0]["request"]["data"][0]["subject"],
+        '"scheduled_time": "2099-01-01T00:00:00+00:00"',
+    ):
+        assert shown in text
+
+
+def test_the_newest_mails_come_first_fifty_a_page(sandbox, bigin: Client):
+    for number in range(53):
+        bigin.sent(subject=f"No. {number}!")
+    first, second = page(sandbox).text, page(sandbox, "/?page=2").text
+    listed = re.findall(r'class="subject">No\. (\d+)!', first)
+    assert listed == [str(number) for number in range(52, 2, -1)]
+    assert re.findall(r'class="subject">No\. (\d+)!', second) == ["2", "1", "0"]
+    assert 'href="/?page=2"' in first
+    assert "Older" not in second
+    oldest = sandbox.mails()[-1]["message_id"]
+    assert 'href="/?page=2">← All mails' in page(sandbox, f"/mails/{oldest}").text
+
+
+@pytest.mark.parametrize("number", [0, -1, 99])
+def test_a_page_that_does_not_exist(sandbox, bigin: Client, number):
+    bigin.sent()
+    page(sandbox, f"/?page={number}")
+
+
+def test_nothing_in_the_page_can_run_or_come_from_outside(sandbox, bigin: Client):
+    message_id = bigin.sent(subject=EVIL, to=[{"user_name": EVIL, "email": "a@example.org"}], content=EVIL)
+    sandbox.set_status(message_id, "bounced", EVIL)
+    for path in ("/", f"/mails/{message_id}"):
+        answer = page(sandbox, path)
+        assert "<script" not in answer.text
+        assert "<img" not in answer.text
+        assert not re.findall(r'(?:src|href)="(?!/|data:,)', answer.text)
+        rules = policy(answer)
+        assert rules["default-src"] == "'none'"
+        assert rules["style-src"] == rules["frame-src"] == "'self'"
+        assert rules.keys() == {
+            "default-src",
+            "style-src",
+            "frame-src",
+            "base-uri",
+            "form-action",
+            "frame-ancestors",
+        }
+
+
+def test_the_body_is_a_sandboxed_document_of_its_own(sandbox, bigin: Client):
+    message_id = bigin.sent(content=f"<b>bold</b>{EVIL}")
+    [frame] = re.findall("<iframe.*?>", page(sandbox).text)
+    assert 'sandbox=""' in frame
+    assert f'src="/mails/{message_id}/body"' in frame
+    answer = page(sandbox, f"/mails/{message_id}/body")
+    assert "<b>bold</b>" in answer.text
+    rules = policy(answer)
+    assert rules["sandbox"] == ""
+    assert rules["default-src"] == rules["base-uri"] == rules["form-action"] == "'none'"
+    assert rules["img-src"] == "data:"
+    assert "script-src" not in rules
+
+
+def test_a_text_mail_is_shown_as_text(sandbox, bigin: Client):
+    message_id = bigin.sent(content="1 < 2\n<b>", mail_format="text")
+    body = page(sandbox, f"/mails/{message_id}/body").text
+    assert "1 &lt; 2\n&lt;b&gt;" in body
+
+
+def test_a_mail_without_anything(sandbox, bigin: Client):
+    message_id = bigin.sent(subject=..., content=...)
+    assert "(no subject)" in page(sandbox).text
+    page(sandbox, f"/mails/{message_id}/body")
+
+
+def test_states(sandbox, bigin: Client):
+    message_id = bigin.sent()
+    for state in ("opened", "bounced", "teleported"):
+        sandbox.set_status(message_id, state)
+        assert f">{state}</span>" in page(sandbox).text
+
+
+def test_an_unknown_mail(sandbox):
+    for path in ("/mails/x", "/mails/x/body"):
+        assert requests.get(sandbox.url + path, timeout=10).status_code == 404
+
+
+def test_no_secrets_are_shown(sandbox, bigin: Client):
+    pages = [page(sandbox).text]
+    message_id = bigin.sent()
+    pages += [page(sandbox, path).text for path in ("/", f"/mails/{message_id}", f"/mails/{message_id}/body")]
+    secrets = {
+        CREDENTIALS["client_secret"],
+        CREDENTIALS["refresh_token"],
+        bigin.headers["Authorization"].split()[1],
+    }
+    assert not [secret for secret in secrets for text in pages if secret in text]

@@ -1,0 +1,96 @@
+"""The sandbox as a program."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import requests
+
+from tests.sandbox.conftest import ADA, Client
+from tests.sandbox_control import sandbox_process
+
+PROGRAM = [sys.executable, "-m", "airflow_provider_bigin.sandbox"]
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_it_says_how_to_reach_it_and_ends_when_told(stop):
+    with subprocess.Popen(
+        [*PROGRAM, "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range(3)]
+        url = lines[1].split()[1].rstrip("/")
+        connection = json.loads(lines[2].split("AIRFLOW_CONN_BIGIN_DEFAULT=")[1].strip().strip("'"))
+        # Not answered before it is told to stop, which must not keep it.
+        with socket.create_connection(("127.0.0.1", int(url.rsplit(":", 1)[1]))):
+            process.send_signal(stop)
+            rest, errors = process.communicate(timeout=20)
+    assert lines[0].split()[-1] == f"{url}/bigin/v2"
+    assert connection == {
+        "conn_type": "bigin",
+        "login": "1000.SANDBOXCLIENT",
+        "password": "sandbox-client-secret",
+        "extra": {"refresh_token": "1000.sandbox.refresh", "accounts_server": url, "api_domain": url},
+    }
+    assert (rest, errors) == ("", "")
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "example.com", "::"])
+def test_it_listens_only_to_this_machine(host):
+    result = subprocess.run([*PROGRAM, "--host", host], capture_output=True, text=True, timeout=30)
+    assert result.returncode == 2
+    assert f"{host!r} is not a loopback address" in result.stderr
+
+
+def test_a_port_that_is_taken():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = subprocess.run([*PROGRAM, "--port", str(port)], capture_output=True, text=True, timeout=30)
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"cannot listen on 127.0.0.1:{port}: ")
+
+
+def test_a_file_outlives_the_process(tmp_path):
+    database = tmp_path / "bigin.db"
+    with sandbox_process(database) as control, Client(control.url) as bigin:
+        message_id = bigin.sent()
+        control.set_status(message_id, "opened")
+        control.settings(emails_key="data")
+        control.advance(600)
+        [contact] = control.add_contacts(1)
+        token = bigin.headers["Authorization"]
+        now = control.now()
+    with sandbox_process(database) as control:
+        [mail] = control.mails()
+        assert (mail["message_id"], mail["state"]) == (message_id, "opened")
+        assert control.now() > now
+        headers = {"Authorization": token}
+        answer = requests.get(f"{control.url}/bigin/v2/Contacts/{ADA}/Emails", headers=headers, timeout=10)
+        assert answer.json()["data"][0]["message_id"] == message_id
+        answer = requests.get(f"{control.url}/bigin/v2/Contacts/{contact}", headers=headers, timeout=10)
+        assert answer.status_code == 200
+
+
+def test_many_clients_at_once():
+    with sandbox_process() as control, Client(control.url) as bigin:
+        ids = control.add_contacts(100)
+        local = threading.local()
+
+        def send(record_id: str) -> int:
+            if not hasattr(local, "session"):
+                local.session = requests.Session()
+            body = {"data": [{"from": {"email": "ada@example.com"}, "to": [{"email": "a@example.org"}]}]}
+            url = f"{control.url}/bigin/v2/Contacts/{record_id}/actions/send_mail"
+            return local.session.post(url, json=body, headers=bigin.headers, timeout=30).status_code
+
+        with ThreadPoolExecutor(100) as threads:
+            assert set(threads.map(send, ids * 5)) == {200}
+        assert control.mail_counts() == dict.fromkeys(ids, 5)
