@@ -92,12 +92,15 @@ def find_email(client: BiginClient, module: str, record_id: str, message_id: str
     The list comes newest first, ten to a page. Its default view stays empty for some accounts although
     ``sent_from_crm`` shows the mails.
     """
-    emails = islice(client.get_emails(module, record_id), MAX_ENTRIES)
-    first = next(emails, None)
-    if first is None:
-        emails = islice(client.get_emails(module, record_id, type="sent_from_crm"), MAX_ENTRIES)
-        first = next(emails, None)
-    return next((one for one in (first, *emails) if one and one.get("message_id") == message_id), None)
+    for view in (None, "sent_from_crm"):
+        has_entries = False
+        for entry in islice(client.get_emails(module, record_id, type=view), MAX_ENTRIES):
+            if entry.get("message_id") == message_id:
+                return entry
+            has_entries = True
+        if has_entries:
+            break
+    return None
 
 
 def judge(entry: Mapping[str, Any], wanted: Collection[str]) -> str | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Collection, Generator, Iterable, Sequence
+import logging
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
 
     from airflow_provider_bigin.api.mail import Mail
     from airflow_provider_bigin.hooks.bigin import BiginHook
+
+log = logging.getLogger(__name__)
+
+#: The arguments of Airflow 2's ``sla_miss_callback``.
+SLA_MISS = ("dag", "task_list", "blocking_task_list", "slas", "blocking_tis")
 
 
 class BiginNotifier(BaseNotifier):
@@ -124,7 +130,7 @@ class BiginNotifier(BaseNotifier):
         try:
             self._rendered(context).notify(context)
         except Exception as error:
-            self._log_error(error)
+            _log_error(error)
             if not context.get("exception"):
                 raise
 
@@ -137,7 +143,7 @@ class BiginNotifier(BaseNotifier):
             rendered = await asyncio.to_thread(self._rendered, self.context)
             await rendered.async_notify(self.context)
         except Exception as error:
-            self._log_error(error)
+            _log_error(error)
             raise
 
     def notify(self, context: Context) -> None:
@@ -158,7 +164,7 @@ class BiginNotifier(BaseNotifier):
         uploaded = hook.get_conn().upload_files(files)
         mail = hook.with_sender(replace(mail, attachments=(*mail.attachments, *uploaded)))
         message_id = hook.post_mail(module, record_id, mail).message_id
-        self.log.info("Notification %r is mail %s of %s %s.", mail.subject, message_id, module, record_id)
+        log.info("Notification %r is mail %s of %s %s.", mail.subject, message_id, module, record_id)
 
     async def async_notify(self, context: Context) -> None:
         """Send the mail from a thread; otherwise as :meth:`notify`."""
@@ -227,12 +233,10 @@ class BiginNotifier(BaseNotifier):
             self.content = read_content_file(self.content, jinja_env)
         super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
 
-    def _log_error(self, error: Exception) -> None:
-        # Bigin's errors say what is to be said; of others the place matters.
-        self.log.error("The notification failed: %s", error, exc_info=not isinstance(error, BiginError))
 
+def _log_error(error: Exception) -> None:
+    # Bigin's errors say what is to be said; of others the place matters.
+    log.error("The notification failed: %s", error, exc_info=not isinstance(error, BiginError))
 
-#: The arguments of Airflow 2's ``sla_miss_callback``.
-SLA_MISS: Collection[str] = ("dag", "task_list", "blocking_task_list", "slas", "blocking_tis")
 
 send_bigin_mail_notification = BiginNotifier
