@@ -1,0 +1,22 @@
+"""Many mails by a task that is killed: a small share of ``python -m tests.faults.bulk``."""
+
+from __future__ import annotations
+
+import os
+
+from tests.faults.bulk import run
+
+SEED = int(os.environ.get("FAULT_SEED") or int.from_bytes(os.urandom(3), "big"))
+
+
+def test_everybody_gets_one_mail_however_often_the_worker_is_killed():
+    print(f"FAULT_SEED={SEED}")
+    report = run(mails=500, kills=5, lost=0, seed=SEED)
+    assert report.is_right, report
+    assert report.writes <= 500 / 20, report
+
+
+def test_everybody_gets_one_mail_though_answers_get_lost_as_well():
+    print(f"FAULT_SEED={SEED}")
+    report = run(mails=300, kills=3, lost=5, seed=SEED)
+    assert report.is_right, report

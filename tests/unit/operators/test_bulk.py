@@ -1,0 +1,606 @@
+"""The bulk operator, over tries as Airflow makes them."""
+
+from __future__ import annotations
+
+import csv
+import json
+import logging
+import threading
+
+import pytest
+
+from airflow_provider_bigin.api import errors
+from airflow_provider_bigin.api.client import BiginClient
+from airflow_provider_bigin.delivery import many
+from airflow_provider_bigin.delivery.journal import KEY_PREFIX, MAX_AGE
+from airflow_provider_bigin.version_compat import AirflowFailException
+from tests.task_instance import StateStore, TaskInstance
+
+ADA, GRACE = "5000000000000000101", "5000000000000000102"
+
+
+class KilledWorkerError(BaseException):
+    """The worker dies here: nothing that comes after it runs."""
+
+
+def people(sandbox, number):
+    """Make a row for each of new contacts."""
+    return [
+        {"record_id": record_id, "to": f"p{index}@example.org", "name": f"Person {index}"}
+        for index, record_id in enumerate(sandbox.add_contacts(number))
+    ]
+
+
+@pytest.fixture
+def make_task(hook):
+    """Make the operator for some rows, with changes."""
+    from airflow_provider_bigin.operators.bigin import BiginBulkSendMailOperator
+
+    def make(mails, **changes):
+        arguments = {
+            "task_id": "mails",
+            "retries": 3,
+            "from_email": "ada@example.com",
+            "subject": "Dear {{ mail.name }}",
+            "content": "<p>{{ mail.name }}</p>",
+        }
+        return BiginBulkSendMailOperator(mails=mails, **{**arguments, **changes})
+
+    return make
+
+
+@pytest.fixture
+def make_instance(make_task, sandbox, store):
+    return lambda mails, **changes: TaskInstance(
+        make_task(mails, **changes), store=store, start=sandbox.now()
+    )
+
+
+@pytest.fixture
+def kill_after(monkeypatch):
+    """Let the worker die when it has made so many POSTs: the answers of the last ones are never read."""
+
+    def kill(instance, posts, *, sent=True):
+        request = BiginClient._request
+        made = 0
+
+        def killed(self, method, path, token, *, before, **content):
+            nonlocal made
+            if not path.endswith("send_mail"):
+                return request(self, method, path, token, before=before, **content)
+            made += 1
+            if made < posts:
+                return request(self, method, path, token, before=before, **content)
+            if before:
+                before()
+            if sent and made == posts:
+                request(self, method, path, token, before=None, **content)
+            raise KilledWorkerError
+
+        with monkeypatch.context() as patch:
+            patch.setattr(BiginClient, "_request", killed)
+            # A dead worker writes nothing any more.
+            patch.setattr("airflow_provider_bigin.delivery.journal.Journal.close", lambda *_, **__: None)
+            with pytest.raises(KilledWorkerError):
+                instance.run()
+        for thread in threading.enumerate():
+            if thread.name.startswith(("send_", "prepare_")):
+                thread.join()
+        instance.retry()
+
+    return kill
+
+
+def records_of(sandbox):
+    return sorted(mail["record_id"] for mail in sandbox.mails())
+
+
+def statuses(result):
+    return [row["status"] for row in result["rows"]]
+
+
+@pytest.mark.parametrize("store", ["store"], indirect=True)
+class TestMails:
+    """What the rows make of the operator's arguments."""
+
+    def test_each_row_gets_its_own_mail(self, make_instance, sandbox):
+        rows = people(sandbox, 60)
+        result = make_instance(rows).run()
+        arrived = {mail["record_id"]: mail for mail in sandbox.mails()}
+        assert result["sent"] == len(arrived) == 60
+        for row, line in zip(rows, result["rows"], strict=True):
+            mail = arrived[row["record_id"]]
+            assert mail["subject"] == f"Dear {row['name']}"
+            assert mail["content"].startswith(f"<p>{row['name']}</p>")
+            assert mail["to"] == [{"email": row["to"]}]
+            assert (line["record_id"], line["message_id"]) == (row["record_id"], mail["message_id"])
+
+    def test_values_are_escaped_in_html_but_not_in_the_subject(self, make_instance, sandbox):
+        row = {"record_id": ADA, "to": "a@example.org", "name": "<b>Ben & Jerry</b>"}
+        make_instance([row], content="{{ mail.name }} {{ mail.name | safe }} {{ ds }}").run()
+        (mail,) = sandbox.mails()
+        assert mail["subject"] == "Dear <b>Ben & Jerry</b>"
+        assert mail["content"].startswith(
+            "&lt;b&gt;Ben &amp; Jerry&lt;/b&gt; <b>Ben & Jerry</b> 2026-11-23<span"
+        )
+
+    def test_values_are_not_escaped_in_text(self, make_instance, sandbox):
+        rows = [{"record_id": ADA, "to": "a@example.org", "name": "B & J", "mail_format": "text"}]
+        make_instance(rows, content="{{ mail.name }}").run()
+        assert sandbox.mails()[0]["content"] == "B & J"
+
+    def test_what_a_row_holds_is_no_template(self, make_instance, sandbox):
+        rows = [{"record_id": ADA, "to": "a@example.org", "name": "{{ 7 * 7 }}", "content": "{{ ds }}"}]
+        make_instance(rows).run()
+        assert sandbox.mails()[0]["subject"] == "Dear {{ 7 * 7 }}"
+        assert sandbox.mails()[0]["content"].startswith("{{ ds }}")
+
+    def test_templates_run_in_a_sandbox(self, make_instance, sandbox):
+        rows = [{"record_id": ADA, "to": "a@example.org", "name": "x"}]
+        with pytest.raises(AirflowFailException):
+            make_instance(rows, content="{{ mail.name.__class__.__mro__[1].__subclasses__() }}").run()
+        assert sandbox.mails() == []
+
+    def test_what_a_row_does_not_name_comes_from_the_operator(self, make_instance, sandbox):
+        rows = [{"name": "x"}, {"name": "y", "record_id": GRACE, "cc": "other@example.org"}]
+        make_instance(rows, record_id=ADA, to="team@example.org", cc="boss@example.org").run()
+        assert {
+            (mail["record_id"], mail["to"][0]["email"], mail["cc"][0]["email"]) for mail in sandbox.mails()
+        } == {(ADA, "team@example.org", "boss@example.org"), (GRACE, "team@example.org", "other@example.org")}
+
+    def test_a_row_that_names_no_recipient_does_not_get_the_operators(self, make_instance, sandbox):
+        result = make_instance(
+            [{"record_id": ADA, "to": None, "name": "x"}], to="team@example.org", fail_on="never"
+        ).run()
+        assert statuses(result) == ["failed"]
+        assert sandbox.mails() == []
+
+    @pytest.mark.parametrize(
+        "bad",
+        [
+            "no mapping",
+            {"record_id": "../Contacts", "to": "a@example.org", "name": "x"},
+            {"record_id": ADA, "to": "no address", "name": "x"},
+            {"record_id": ADA, "to": "a@example.org", "name": 0},
+            {"record_id": ADA, "to": "a@example.org", "name": "x", "module": "Leads"},
+            {"record_id": ADA, "to": "a@example.org", "name": "x", "scheduled_time": "tomorrow"},
+            {"record_id": ADA, "to": "a@example.org", "name": "x", "files": "/nowhere.pdf"},
+        ],
+        ids=str,
+    )
+    def test_a_bad_row_fails_alone_and_before_anything_is_sent_for_it(self, make_instance, sandbox, bad):
+        good = people(sandbox, 2)
+        instance = make_instance(
+            [good[0], bad, good[1]], subject="{{ 1 / (mail.name | length) }}", fail_on="never"
+        )
+        result = instance.run()
+        assert statuses(result) == ["sent", "failed", "sent"]
+        assert sandbox.counts()["send_mail"] == 2
+
+    def test_a_callable_gives_the_rows(self, make_instance, sandbox):
+        make_instance(
+            lambda context: ({"record_id": ADA, "to": "a@example.org", "name": context["ds"]},)
+        ).run()
+        assert sandbox.mails()[0]["subject"] == "Dear 2026-11-23"
+
+    @pytest.mark.parametrize("mails", [None, "[{...}]", {"record_id": ADA}, 7])
+    def test_what_is_no_list_of_rows_is_refused(self, make_instance, mails):
+        with pytest.raises(AirflowFailException, match="instead of a list of rows"):
+            make_instance(mails).run()
+
+    def test_no_rows_are_a_success(self, make_instance):
+        assert make_instance([]).run()["total"] == 0
+
+    @pytest.mark.parametrize(
+        "option",
+        [
+            {"fail_on": "some"},
+            {"on_unknown_outcome": "ask"},
+            {"max_concurrency": 0},
+            {"max_concurrency": 11},
+            {"results_path": "results.xlsx"},
+            {"files": "/nowhere.pdf"},
+            {"subject": "{{ mail.name"},
+        ],
+        ids=str,
+    )
+    def test_what_is_wrong_with_the_operator_sends_nothing(self, make_instance, sandbox, option):
+        with pytest.raises(AirflowFailException, match=next(iter(option))):
+            make_instance(people(sandbox, 1), **option).run()
+        assert sandbox.counts()["send_mail"] == 0
+
+    def test_people_are_found_by_their_address_with_one_search_each(self, make_instance, sandbox):
+        rows = [
+            {"to": "Ada <ada.lovelace@example.org>, x@example.org", "name": "1"},
+            {"to": "ADA.Lovelace@example.org", "name": "2"},
+            {"to": "grace.hopper@example.org", "name": "3"},
+            {"to": "nobody@example.org", "name": "4"},
+        ]
+        result = make_instance(rows, fail_on="never").run()
+        assert statuses(result) == ["sent", "sent", "sent", "failed"]
+        assert [row["record_id"] for row in result["rows"]] == [ADA, ADA, GRACE, None]
+        assert sandbox.counts()["search"] == 3
+
+    def test_an_address_of_several_records_is_that_rows_error(self, make_instance, sandbox, tmp_path):
+        sandbox.add_records(
+            "Contacts",
+            [
+                {"Last_Name": "Twin", "Email": "twin@example.org"},
+                {"Last_Name": "T", "Email": "twin@example.org"},
+            ],
+        )
+        path = tmp_path / "results.jsonl"
+        rows = [{"to": "twin@example.org", "name": "x"}]
+        make_instance(rows, fail_on="never", results_path=path).run()
+        assert "several records have the address" in json.loads(path.read_text())["detail"]
+
+    def test_a_file_of_many_rows_is_uploaded_once(self, make_instance, sandbox, tmp_path):
+        (tmp_path / "a.txt").write_text("a")
+        (tmp_path / "b.txt").write_text("b")
+        rows = people(sandbox, 30)
+        rows[7]["files"] = [str(tmp_path / "a.txt"), f"file://{tmp_path}/b.txt"]
+        make_instance(rows, files=str(tmp_path / "a.txt")).run()
+        assert sandbox.counts()["files"] == 2
+        assert sorted(len(mail["attachments"]) for mail in sandbox.mails()) == [1] * 29 + [2]
+
+    def test_content_from_a_file(self, make_task, sandbox, tmp_path, store):
+        from airflow import DAG
+
+        (tmp_path / "hello.html").write_text("<i>{{ mail.name }}</i>")
+        rows = [{"record_id": ADA, "to": "a@example.org", "name": "<x>"}]
+        with DAG(
+            "dag", schedule=None, template_searchpath=[str(tmp_path)], render_template_as_native_obj=True
+        ):
+            task = make_task(rows, content="hello.html", subject="{{ 12 }}")
+        TaskInstance(task, store=store, start=sandbox.now()).run()
+        assert sandbox.mails()[0]["content"].startswith("<i>&lt;x&gt;</i>")
+        assert sandbox.mails()[0]["subject"] == "12"
+
+    def test_a_row_without_a_value_of_the_template_fails(self, make_task, sandbox, store):
+        from airflow import DAG
+
+        with DAG("dag", schedule=None):
+            task = make_task([{"record_id": ADA, "to": "a@example.org"}], fail_on="never")
+        result = TaskInstance(task, store=store, start=sandbox.now()).run()
+        assert statuses(result) == ["failed"]
+
+
+class TestTries:
+    """What tries do after one another."""
+
+    def test_a_retry_after_a_kill_sends_what_is_left(self, make_instance, sandbox, kill_after):
+        rows = people(sandbox, 70)
+        instance = make_instance(rows)
+        kill_after(instance, 50)
+        before = len(sandbox.mails())
+        result = instance.run()
+        assert records_of(sandbox) == sorted(row["record_id"] for row in rows)
+        assert result["sent"] == 70 - before
+        assert result["already_sent"] == before
+        ids = {mail["record_id"]: mail["message_id"] for mail in sandbox.mails()}
+        assert {row["record_id"]: row["message_id"] for row in result["rows"]} == ids
+
+    def test_a_kill_before_the_request(self, make_instance, sandbox, kill_after):
+        rows = people(sandbox, 10)
+        instance = make_instance(rows)
+        kill_after(instance, 3, sent=False)
+        instance.run()
+        assert records_of(sandbox) == sorted(row["record_id"] for row in rows)
+
+    @pytest.mark.parametrize("fault", ["lost_answer", "500_after", "truncated"])
+    def test_lost_answers_are_found_in_the_same_try(self, make_instance, sandbox, fault):
+        sandbox.fault("send_mail", fault, times=30)
+        result = make_instance(people(sandbox, 50)).run()
+        assert statuses(result) == ["sent"] * 50
+        assert len(sandbox.mails()) == 50
+
+    def test_what_did_not_arrive_is_sent_by_the_next_try(self, make_instance, sandbox):
+        sandbox.fault("send_mail", "dropped", times=3)
+        rows = people(sandbox, 20)
+        instance = make_instance(rows)
+        with pytest.raises(errors.BiginMailsLeftError, match="3 unknown"):
+            instance.run()
+        assert len(sandbox.mails()) == 17
+        instance.retry()
+        result = instance.run()
+        assert (result["sent"], result["already_sent"]) == (3, 17)
+        assert records_of(sandbox) == sorted(row["record_id"] for row in rows)
+
+    def test_if_all_answers_get_lost_the_run_ends(self, make_instance, sandbox):
+        sandbox.fault("send_mail", "500_before", times=None)
+        rows = people(sandbox, 90)
+        instance = make_instance(rows)
+        with pytest.raises(errors.BiginMailsLeftError, match="skipped"):
+            instance.run()
+        assert sandbox.counts()["send_mail"] < 90
+        sandbox.clear_faults()
+        instance.retry()
+        instance.run()
+        assert records_of(sandbox) == sorted(row["record_id"] for row in rows)
+
+    def test_the_daily_limit_ends_the_run_and_the_next_try_goes_on(self, make_instance, sandbox):
+        sandbox.settings(daily_mail_limit=25)
+        rows = people(sandbox, 60)
+        instance = make_instance(rows)
+        with pytest.raises(errors.BiginMailsLeftError, match=r"25 sent.*skipped.*LIMIT_EXCEEDED"):
+            instance.run()
+        assert instance.xcoms["return_value"]["sent"] == len(sandbox.mails()) == 25
+        assert sandbox.counts()["send_mail"] <= 25 + 5
+        sandbox.settings(daily_mail_limit=None)
+        instance.retry()
+        instance.run()
+        assert records_of(sandbox) == sorted(row["record_id"] for row in rows)
+
+    def test_one_refusal_holds_up_all(self, make_instance, sandbox):
+        sandbox.fault("send_mail", "429_concurrency", skip=10, retry_after=40)
+        make_instance(people(sandbox, 30)).run()
+        times = sorted(mail["received_at"] for mail in sandbox.mails())
+        pause = max(range(1, 30), key=lambda index: times[index] - times[index - 1])
+        assert times[pause] - times[pause - 1] >= 40 - 5
+        # Those that were under way may still arrive; then nobody sends.
+        assert 10 <= pause <= 10 + 5
+
+    def test_a_lower_limit_than_ours_is_found(self, make_instance, sandbox):
+        sandbox.settings(concurrency_limit=2, latency=0.02)
+        make_instance(people(sandbox, 60), max_concurrency=8).run()
+        assert len(sandbox.mails()) == 60
+
+    def test_a_repeat_long_after_is_announced_anew(self, make_instance, sandbox, store, monkeypatch):
+        if store is None:
+            pytest.skip("nothing is announced")
+        sandbox.fault("send_mail", "429_concurrency", times=2, retry_after=50)
+        request = BiginClient._request
+        ages = []
+
+        def look(self, method, path, token, *, before, **content):
+            def announced():
+                before()
+                record_id = path.split("/")[1]
+                last = max(store_entries(store), key=lambda item: item[0])[1]
+                since = next(i["since"] for _, _, i in last["open"] if i["record_id"] == record_id)
+                ages.append(sandbox.now() - since)
+
+            is_post = path.endswith("send_mail")
+            return request(self, method, path, token, before=announced if is_post else before, **content)
+
+        monkeypatch.setattr(BiginClient, "_request", look)
+        make_instance(people(sandbox, 45)).run()
+        assert len(ages) >= 45
+        # Bigin's clock is known to the second.
+        assert max(ages) <= MAX_AGE + 2
+
+    def test_other_rows_on_the_retry(self, make_instance, make_task, sandbox, kill_after, store):
+        rows = people(sandbox, 40)
+        instance = make_instance(rows[:30])
+        kill_after(instance, 20)
+        # Another order, new people in front, and one has another name now, which only the store can tell.
+        first = {**rows[0], "name": "Married"} if store else rows[0]
+        changed = [*rows[30:], *reversed(rows[1:30]), first]
+        instance.task = make_task(changed)
+        result = instance.run()
+        assert records_of(sandbox) == sorted(row["record_id"] for row in rows)
+        assert all(mail["to"][0]["email"] in {r["to"] for r in rows} for mail in sandbox.mails())
+        ids = {mail["record_id"]: mail["message_id"] for mail in sandbox.mails()}
+        assert {row["record_id"]: row["message_id"] for row in result["rows"]} == ids
+
+    def test_equal_rows_are_as_many_mails(self, make_instance, sandbox, kill_after):
+        rows = [{"record_id": ADA, "to": "ada.lovelace@example.org", "name": "Ada"}] * 6
+        instance = make_instance(rows, max_concurrency=2)
+        kill_after(instance, 4)
+        instance.run()
+        assert len(sandbox.mails()) == 6
+
+    def test_equal_rows_without_a_mark_to_tell_end_in_doubt(self, make_instance, sandbox):
+        sandbox.settings(single_mail=False)
+        sandbox.fault("send_mail", "lost_answer", times=2)
+        rows = [{"record_id": ADA, "to": "ada.lovelace@example.org", "name": "Ada"}] * 2
+        with pytest.raises(AirflowFailException, match="2 unknown"):
+            make_instance(rows).run()
+        assert len(sandbox.mails()) == 2
+
+    def test_clearing_after_a_success_sends_all_again(self, make_instance, sandbox):
+        instance = make_instance(people(sandbox, 15))
+        instance.run()
+        sandbox.advance(600)
+        instance.clear(sandbox.now())
+        assert instance.run()["sent"] == 15
+        assert len(sandbox.mails()) == 30
+        assert len({marks(mail) for mail in sandbox.mails()}) == 30
+
+    def test_a_refused_mail_is_not_tried_again_by_a_retry(self, make_instance, sandbox, store):
+        if store is None:
+            pytest.skip("nothing tells that it was refused")
+        rows = people(sandbox, 5)
+        sandbox.fault("send_mail", "item_error", record_id=rows[1]["record_id"])
+        sandbox.fault("send_mail", "record_locked", record_id=rows[2]["record_id"])
+        instance = make_instance(rows)
+        with pytest.raises(errors.BiginMailsLeftError):
+            instance.run()
+        instance.retry()
+        with pytest.raises(AirflowFailException, match="1 failed"):
+            instance.run()
+        assert statuses(instance.xcoms["return_value"]) == [
+            "already_sent", "failed", "sent", "already_sent", "already_sent"
+        ]  # fmt: skip
+
+    def test_clearing_after_a_failure_sends_what_is_left(self, make_instance, sandbox, store):
+        if store is None:
+            pytest.skip("nothing tells what was sent")
+        rows = people(sandbox, 5)
+        sandbox.fault("send_mail", "item_error", record_id=rows[1]["record_id"])
+        instance = make_instance(rows)
+        with pytest.raises(AirflowFailException, match="1 failed"):
+            instance.run()
+        instance.clear(sandbox.now())
+        result = instance.run()
+        assert (result["sent"], result["already_sent"]) == (1, 4)
+        assert records_of(sandbox) == sorted(row["record_id"] for row in rows)
+
+    def test_wrong_credentials_end_the_run(self, make_instance, sandbox):
+        sandbox.fault("send_mail", "scope_mismatch", times=None)
+        with pytest.raises(AirflowFailException, match="OAUTH_SCOPE_MISMATCH"):
+            make_instance(people(sandbox, 100)).run()
+        assert sandbox.counts()["send_mail"] <= 5
+
+    @pytest.mark.parametrize(("policy", "status"), [("check", "unknown"), ("resend", "sent")])
+    def test_mails_in_doubt(self, make_instance, sandbox, kill_after, policy, status):
+        rows = people(sandbox, 8)
+        instance = make_instance(rows, on_unknown_outcome=policy, fail_on="never", max_concurrency=1)
+        kill_after(instance, 4, sent=False)
+        sandbox.settings(emails_outage="scope")
+        result = instance.run()
+        assert status in statuses(result)
+        counts = sandbox.mail_counts()
+        if policy == "check":
+            assert set(counts.values()) == {1}
+
+    def test_no_address_in_the_log(self, make_instance, sandbox, kill_after, caplog):
+        caplog.set_level(logging.INFO)
+        instance = make_instance(people(sandbox, 50))
+        kill_after(instance, 20)
+        instance.run()
+        assert "looking for them" in caplog.text
+        assert "example.org" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("fail_on", "bad", "fails"),
+    [
+        ("any", 1, True),
+        ("all", 1, False),
+        ("all", 3, True),
+        ("never", 3, False),
+    ],
+)
+@pytest.mark.parametrize("store", ["store"], indirect=True)
+def test_fail_on(make_instance, sandbox, fail_on, bad, fails):
+    rows = people(sandbox, 3)
+    for row in rows[:bad]:
+        row["to"] = "nobody"
+    instance = make_instance(rows, fail_on=fail_on)
+    if fails:
+        with pytest.raises(AirflowFailException, match=f"{bad} failed"):
+            instance.run()
+        assert instance.xcoms["return_value"]["failed"] == bad
+    else:
+        assert instance.run()["failed"] == bad
+
+
+@pytest.mark.parametrize("store", ["store"], indirect=True)
+def test_what_a_retry_may_cure_is_retried_whatever_fail_on_says(make_instance, sandbox):
+    rows = people(sandbox, 3)
+    sandbox.fault("send_mail", "record_locked", record_id=rows[0]["record_id"], times=2)
+    instance = make_instance(rows, fail_on="never", retries=1)
+    with pytest.raises(errors.BiginMailsLeftError):
+        instance.run()
+    instance.retry()
+    assert instance.run()["failed"] == 1
+
+
+@pytest.mark.parametrize("store", ["store"], indirect=True)
+class TestWithStore:
+    def test_writes_are_few_and_small(self, make_instance, sandbox, store):
+        rows = people(sandbox, 200)
+        for row in rows[:40]:
+            row["to"] = [f"recipient{n}.of.many@example.org" for n in range(50)]
+            row["cc"] = [f"copy{n}.of.many@example.org" for n in range(50)]
+        make_instance(rows).run()
+        assert store.writes <= 200 / 20
+        assert max(len(json.dumps(value)) for _, value in store_entries(store)) < 64 * 1024
+
+    def test_the_store_keeps_no_addresses(self, make_instance, sandbox, store):
+        make_instance(people(sandbox, 50)).run()
+        assert "@" not in json.dumps(list(store_entries(store)))
+
+    def test_a_write_that_fails_ends_the_run_at_once(self, make_instance, sandbox, store, monkeypatch):
+        rows = people(sandbox, 200)
+        instance = make_instance(rows)
+        with monkeypatch.context() as patch:
+            set_state = StateStore.set
+
+            def refuse_third(self, key, value, **kwargs):
+                if key >= f"{KEY_PREFIX}.2":
+                    raise OSError("no supervisor")
+                set_state(self, key, value)
+
+            patch.setattr(StateStore, "set", refuse_third)
+            with pytest.raises(OSError, match="no supervisor"):
+                instance.run()
+        assert len(sandbox.mails()) <= 2 * many.BLOCK_SIZE
+        instance.retry()
+        instance.run()
+        assert records_of(sandbox) == sorted(row["record_id"] for row in rows)
+
+    def test_a_try_that_airflow_has_given_up_on_sends_nothing(self, make_instance, sandbox):
+        instance = make_instance(people(sandbox, 5))
+        instance.state = "failed"
+        with pytest.raises(errors.BiginTryGivenUpError):
+            instance.run()
+        assert sandbox.mails() == []
+
+    @pytest.mark.parametrize("damage", ["text", {"version": 99}, [], 7])
+    def test_a_damaged_journal_makes_a_look_necessary(self, make_instance, sandbox, store, damage):
+        rows = people(sandbox, 12)
+        instance = make_instance(rows)
+        instance.run()
+        store.set(f"{KEY_PREFIX}.0", damage)
+        store.set(f"{KEY_PREFIX}.1", damage)
+        instance.retry()
+        assert instance.run()["already_sent"] == 12
+        assert len(sandbox.mails()) == 12
+
+    def test_a_success_that_airflow_did_not_hear_of_is_not_repeated(self, make_instance, sandbox):
+        instance = make_instance(people(sandbox, 5))
+        instance.run()
+        instance.retry()
+        assert instance.run()["already_sent"] == 5
+        assert len(sandbox.mails()) == 5
+
+
+@pytest.mark.parametrize("store", ["no store"], indirect=True)
+class TestWithoutStore:
+    def test_a_retry_of_many_rows_fails_with_an_explanation(self, make_instance, sandbox, kill_after):
+        instance = make_instance(people(sandbox, 101))
+        kill_after(instance, 50)
+        arrived = len(sandbox.mails())
+        with pytest.raises(AirflowFailException, match=r"only from 3\.3 on"):
+            instance.run()
+        assert len(sandbox.mails()) == arrived
+
+    def test_unless_they_shall_be_sent_again(self, make_instance, sandbox, kill_after):
+        instance = make_instance(people(sandbox, 101), on_unknown_outcome="resend")
+        kill_after(instance, 50)
+        assert instance.run()["sent"] == 101
+
+
+@pytest.mark.parametrize("store", ["store"], indirect=True)
+@pytest.mark.parametrize("name", ["results.csv", "deep/down/results.jsonl"])
+def test_the_results_file(make_instance, sandbox, tmp_path, name):
+    rows = [*people(sandbox, 3), {"record_id": ADA, "to": "nobody", "name": "x"}]
+    path = tmp_path / name
+    result = make_instance(rows, fail_on="never", results_path=str(path)).run()
+    text = path.read_text()
+    lines = (
+        list(csv.DictReader(text.splitlines()))
+        if name.endswith("csv")
+        else [json.loads(line) for line in text.splitlines()]
+    )
+    assert [line["status"] for line in lines] == ["sent", "sent", "sent", "failed"]
+    assert [line["record_id"] for line in lines] == [row["record_id"] for row in rows]
+    assert "'nobody' is no e-mail address" in lines[3]["detail"]
+    assert result["results_path"] == str(path)
+
+
+def store_entries(store):
+    """Return what the store keeps: number and value."""
+    number = 0
+    while (value := store.get(f"{KEY_PREFIX}.{number}")) is not None:
+        yield number, value
+        number += 1
+
+
+def marks(mail):
+    from airflow_provider_bigin.delivery.marker import find_markers
+
+    (mark,) = find_markers(mail["content"])
+    return mark
