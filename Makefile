@@ -38,8 +38,8 @@ test-airflow: $(READY) ## all tests on one line of Airflow: AIRFLOW=2.11
 test-system: $(READY) ## tests that need a running scheduler and triggerer
 	$(BIN)/python -m pytest tests/system
 
-fault-run: $(READY) ## the long run of random faults
-	$(BIN)/python -m tests.fault_run
+fault-run: $(READY) ## 500 random fault schedules in each circumstance (about ten minutes)
+	$(BIN)/python -m tests.faults.run
 
 bench: $(READY) ## benchmarks, side by side with other providers
 	$(BIN)/python -m benchmarks
