@@ -236,6 +236,13 @@ class SharedToken:
 
     def _refreshed(self, rejected: AccessToken | None, since: float) -> AccessToken:
         """Refresh, unless there is an answer already; wait as long as the answer is a throttle."""
+        if rejected and len(self._recent_renewals()) >= MAX_RENEWALS:
+            raise BiginTokenLimitError(
+                f"Bigin has refused {MAX_RENEWALS} new access tokens within ten minutes, so no more are"
+                " asked for now",
+                hint="Check the connection's region, that the user may still use Bigin, and that nothing else makes"
+                " tokens from the same refresh token: Zoho ends the oldest of more than fifteen",
+            )
         patient_until = since + PATIENCE
         refusal = self._kept_refusal()
         while True:
@@ -256,19 +263,16 @@ class SharedToken:
             refusal = self._kept_refusal() or refusal
 
     def _requested(self, rejected: AccessToken | None) -> AccessToken:
-        now = self._clock.time()
-        renewals = [at for at in self._read(self._name).get("renewals", ()) if now - at < RENEWAL_WINDOW]
-        if rejected and len(renewals) >= MAX_RENEWALS:
-            raise BiginAuthenticationError(
-                f"Bigin refused {len(renewals)} new access tokens in a row, so no more are asked for",
-                hint="The accounts server accepts the credentials, but Bigin does not: check the connection's"
-                " region and that the user may still use Bigin",
-            )
+        now, renewals = self._clock.time(), self._recent_renewals()
         token = refresh_access_token(self._session, self._credentials, now=now, timeout=self._timeout)
         if rejected:
             renewals.append(now)
         self._write(self._name, {"token": asdict(token), "renewals": renewals})
         return token
+
+    def _recent_renewals(self) -> list[float]:
+        now = self._clock.time()
+        return [at for at in self._read(self._name).get("renewals", ()) if 0 <= now - at < RENEWAL_WINDOW]
 
     def _watched_token(self, rejected: AccessToken | None, *, until: float) -> AccessToken | None:
         """Wait, but no longer than until another machine has got a token."""

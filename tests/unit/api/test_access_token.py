@@ -251,7 +251,7 @@ def test_when_bigin_refuses_all_tokens_no_more_are_asked_for(process, sandbox):
     for _ in range(5):
         token = process().renew(token)
     for _ in range(20):
-        with pytest.raises(errors.BiginAuthenticationError, match="region"):
+        with pytest.raises(errors.BiginTokenLimitError, match="region"):
             process().renew(token)
     assert sandbox.counts()["token"] == 6
     sandbox.advance(601)
