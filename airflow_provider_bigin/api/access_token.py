@@ -240,8 +240,8 @@ class SharedToken:
             raise BiginTokenLimitError(
                 f"Bigin has refused {MAX_RENEWALS} new access tokens within ten minutes, so no more are"
                 " asked for now",
-                hint="Check the connection's region, that the user may still use Bigin, and that nothing else makes"
-                " tokens from the same refresh token: Zoho ends the oldest of more than fifteen",
+                hint="Check the connection's region, that the user may still use Bigin, and that nothing else"
+                " makes tokens from the same refresh token: Zoho ends the oldest of more than fifteen",
             )
         patient_until = since + PATIENCE
         refusal = self._kept_refusal()
