@@ -1,8 +1,8 @@
 """
 Many mails by one task that is killed again and again: everybody gets one.
 
-Each try is a process of its own, forked from one that has everything imported, and is killed with SIGKILL at a
-random moment.
+Each try is a process of its own, forked from one that has everything imported, and is killed with SIGKILL
+at a random moment.
 Waiting happens on the sandbox's clock, which the worker shares.
 
 Run it with ``python -m tests.faults.bulk --help``.
