@@ -59,7 +59,7 @@ def read_context(context: Mapping[str, Any]) -> Event:
     ti = None if _is_about_dag(context) else context.get("ti")
     dag_run = context.get("dag_run")
     dag_id = _text(_get(ti, "dag_id") or _get(context.get("dag"), "dag_id") or _get(dag_run, "dag_id"))
-    run_id = _text(_get(ti, "run_id") or _get(dag_run, "run_id") or context.get("run_id"))
+    run_id = _text(_get(ti, "run_id") or _run_id(dag_run) or context.get("run_id"))
     task_id = _text(_get(ti, "task_id"))
     state = _state(context, ti)
     title = ".".join(filter(None, (dag_id, task_id))) or "Airflow"
@@ -111,6 +111,11 @@ def _html_template() -> jinja2.Template:
 def _is_about_dag(context: Mapping[str, Any]) -> bool:
     """Tell a DAG's callback from a task's: it has a reason; its task instance is just any of the run."""
     return "reason" in context
+
+
+def _run_id(dag_run: Any) -> Any:
+    """Return the run's id, which the REST API's form of a run has by another name."""
+    return _get(dag_run, "run_id") or _get(dag_run, "dag_run_id")
 
 
 def _state(context: Mapping[str, Any], ti: Any) -> str:

@@ -8,9 +8,9 @@ from airflow_provider_bigin.api.mail import MAX_CONTENT_LENGTH, MAX_SUBJECT_LENG
 from airflow_provider_bigin.notifications.default_mail import as_html, as_text, read_context
 from airflow_provider_bigin.version_compat import mask_secret
 
-# As a triggerer hands it to the callback of a deadline alert: JSON, and no task in it.
+# As a triggerer hands it to the callback of a deadline alert: the REST API's JSON, and no task in it.
 DEADLINE = {
-    "dag_run": {"dag_id": "report", "dag_run_id": "manual__1", "run_id": "manual__1", "state": "running"},
+    "dag_run": {"dag_id": "report", "dag_run_id": "manual__1", "state": "running"},
     "deadline": {"id": "0193", "deadline_time": "2026-11-23T06:00:00Z"},
 }
 
