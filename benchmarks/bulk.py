@@ -1,0 +1,192 @@
+"""
+Many mails by one task: time, CPU time and memory, beside the same mails through other means.
+
+``time``: wall and CPU time against the bound (mails x latency / mails at a time), against Airflow's
+``HttpOperator`` with its hook in a loop, and against a bare ``requests.Session`` in a loop. ``memory``: the
+peak of many mails over that of few.
+
+Each measurement has a process of its own. How ten SIGKILLs are survived shows ``python -m tests.faults.bulk``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import multiprocessing
+import os
+import resource
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.sandbox_control import SandboxControl, sandbox_process
+
+CONTENT = "<p>Dear {{ mail.name }},</p>" + "<p>Your invoice is due.</p>" * 100
+AT_A_TIME = 5
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one way to send mails has cost."""
+
+    mails: int
+    seconds: float
+    cpu_seconds: float
+    peak_mebibytes: float
+
+    def __str__(self) -> str:
+        cpu = f"{self.cpu_seconds / self.mails * 1000:.2f} ms CPU a mail"
+        return f"{self.mails} mails in {self.seconds:.2f} s, {cpu}, peak {self.peak_mebibytes:.1f} MiB"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("what", choices=("time", "memory"))
+    parser.add_argument("--mails", type=int, help="1,000 of each for time, 10,000 for memory")
+    parser.add_argument("--latency", type=float, default=0.2, help="seconds that Bigin takes to answer")
+    arguments = parser.parse_args()
+    with sandbox_process() as sandbox:
+        sandbox.settings(token_limits=False)
+        if arguments.what == "time":
+            compare_time(sandbox, arguments.mails or 1000, arguments.latency)
+        else:
+            compare_memory(sandbox, arguments.mails or 10_000)
+
+
+def compare_time(sandbox: SandboxControl, mails: int, latency: float) -> None:
+    sandbox.settings(latency=latency)
+    costs = {way: measure(way, sandbox, mails) for way in (bulk_operator, session_loop, http_hook_loop)}
+    for way, cost in costs.items():
+        print(f"{way.__name__:15} {cost}")
+    ours = costs[bulk_operator]
+    bound = mails * latency / AT_A_TIME
+    print(f"bound {bound:.1f} s: the bulk operator took {ours.seconds / bound:.3f} times as long")
+    for way in (session_loop, http_hook_loop):
+        cost = costs[way]
+        print(
+            f"than the bulk operator, {way.__name__} took {cost.seconds / ours.seconds:.2f} times as long"
+            f" and {cost.cpu_seconds / ours.cpu_seconds:.2f} times the CPU time"
+        )
+
+
+def compare_memory(sandbox: SandboxControl, mails: int) -> None:
+    few, many = measure(bulk_operator, sandbox, 100), measure(bulk_operator, sandbox, mails)
+    print(few)
+    print(many)
+    print(f"peak {many.peak_mebibytes - few.peak_mebibytes:.1f} MiB more for {mails} mails than for 100")
+
+
+def measure(way: Callable[[list[dict[str, str]]], None], sandbox: SandboxControl, mails: int) -> Cost:
+    """Send mails in one way, in a process of its own."""
+    os.environ["AIRFLOW_CONN_BIGIN_DEFAULT"] = json.dumps(sandbox.connection())
+    os.environ["AIRFLOW_CONN_HTTP_DEFAULT"] = json.dumps({"conn_type": "http", "host": sandbox.url})
+    os.environ["AIRFLOW__BIGIN__TOKEN_CACHE"] = "none"
+    rows = [
+        {"record_id": record_id, "to": f"{record_id}@example.org", "name": f"Person {record_id}"}
+        for record_id in sandbox.add_contacts(mails)
+    ]
+    before = sandbox.mail_count()
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        cost = pool.apply(spend, (way, rows))
+    assert sandbox.mail_count() - before == mails
+    return cost
+
+
+def spend(way: Callable[[list[dict[str, str]]], Any], rows: list[dict[str, str]]) -> Cost:
+    """Send mails and tell the cost, without that of the imports."""
+    logging.disable(logging.INFO)
+    send = way(rows[1:])
+    way(rows[:1])()
+    wall, cpu = time.monotonic(), time.process_time()
+    send()
+    return Cost(
+        mails=len(rows),
+        seconds=time.monotonic() - wall,
+        cpu_seconds=time.process_time() - cpu,
+        peak_mebibytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    )
+
+
+def bulk_operator(rows: list[dict[str, str]]) -> Callable[[], None]:
+    from airflow_provider_bigin.operators.bigin import BiginBulkSendMailOperator
+    from tests.task_instance import StateStore, TaskInstance
+
+    operator = BiginBulkSendMailOperator(
+        task_id="mails",
+        mails=rows,
+        subject="Invoice of {{ mail.name }}",
+        content=CONTENT,
+        from_email="ada@example.com",
+        max_concurrency=AT_A_TIME,
+    )
+    store = StateStore(Path(tempfile.mkdtemp()) / "state.db")
+    instance = TaskInstance(operator, store=store, start=time.time())
+    return instance.run
+
+
+def session_loop(rows: list[dict[str, str]]) -> Callable[[], None]:
+    import requests
+
+    session = requests.Session()
+    url, headers = endpoint()
+
+    def send() -> None:
+        for row in rows:
+            session.post(
+                url.format(**row), json=body(row), headers=headers, timeout=30, allow_redirects=False
+            ).json()
+
+    return send
+
+
+def http_hook_loop(rows: list[dict[str, str]]) -> Callable[[], None]:
+    from airflow.providers.http.operators.http import HttpOperator
+
+    url, headers = endpoint()
+    operator = HttpOperator(task_id="mails", endpoint="", method="POST")
+    path = url.split("/", 3)[3]
+
+    def send() -> None:
+        for row in rows:
+            operator.hook.run(
+                f"/{path.format(**row)}",
+                json.dumps(body(row)),
+                {**headers, "Content-Type": "application/json"},
+            ).json()
+
+    return send
+
+
+def endpoint() -> tuple[str, dict[str, str]]:
+    """Return where a mail is posted to and the headers, with an access token."""
+    from airflow_provider_bigin.hooks.bigin import BiginHook
+
+    hook = BiginHook()
+    token = hook.get_conn()._tokens.get().value
+    url = f"{hook.settings.api_domain}/bigin/v2/Contacts/{{record_id}}/actions/send_mail"
+    return url, {"Authorization": f"Zoho-oauthtoken {token}"}
+
+
+def body(row: dict[str, str]) -> dict[str, Any]:
+    """Write the request that the operator makes of a row."""
+    return {
+        "data": [
+            {
+                "from": {"email": "ada@example.com"},
+                "to": [{"email": row["to"]}],
+                "subject": f"Invoice of {row['name']}",
+                "content": CONTENT.replace("{{ mail.name }}", row["name"]),
+                "mail_format": "html",
+            }
+        ]
+    }
+
+
+if __name__ == "__main__":
+    main()
