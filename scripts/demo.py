@@ -1,0 +1,183 @@
+"""Runs each example DAG with ``airflow dags test`` against a sandbox, and shows the mails that arrived."""
+
+from __future__ import annotations
+
+import html
+import os
+import re
+import shlex
+import shutil
+import sqlite3
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import requests
+from local import EXAMPLES, HOME, environment, sandbox, sandbox_command, tail
+
+INBOX = HOME / "inbox.db"
+SECONDS_PER_DAG = 180
+MAILS_SHOWN = 2
+
+
+class DemoError(Exception):
+    """An Airflow command failed.
+
+    :param what: the command, in words.
+    :param log: the file with its output.
+    """
+
+    def __init__(self, what: str, log: Path) -> None:
+        super().__init__(what)
+        self.log = log
+
+
+def main() -> None:
+    """Run the demo."""
+    HOME.mkdir(parents=True, exist_ok=True)
+    for leftover in HOME.glob("inbox.db*"):
+        leftover.unlink()
+    dags = [file.stem for file in sorted(EXAMPLES.glob("*.py"))]
+    print(f"Airflow {version('apache-airflow')}, {len(dags)} example DAGs, a local Bigin:", flush=True)
+    try:
+        make_database()
+        with sandbox(INBOX) as bigin:
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                logs = list(pool.map(lambda dag: run(dag, bigin.connection), dags))
+            mails = requests.get(f"{bigin.url}sandbox/mails", timeout=10).json()["mails"]
+    except DemoError as error:
+        sys.exit(f"\n{tail(error.log)}\n\n{error} failed. The whole log is in {shown(error.log)}")
+    for dag in dags:
+        print(summary(dag, mails))
+    print(f"\nThe inbox    {shlex.join(map(shown, sandbox_command(INBOX)))}")
+    print(f"             shows all {len(mails)} mails at http://127.0.0.1:8480")
+    print("Airflow log  " + "\n             ".join(map(shown, logs)))
+
+
+def database(name: str) -> Path:
+    """Return the file of a database: one for each DAG, as the DAGs run side by side."""
+    return HOME / f"{name}.db"
+
+
+def make_database() -> None:
+    """Create the database that the DAGs get a copy of, once for each version of Airflow."""
+    pristine = database(version("apache-airflow"))
+    if not pristine.exists():
+        print("  airflow db migrate, the first time only", flush=True)
+        being_made = database("migrating")
+        being_made.unlink(missing_ok=True)
+        airflow("airflow db migrate", HOME / "migrate.log", being_made)
+        being_made.rename(pristine)
+
+
+def run(dag: str, connection: str) -> Path:
+    """Run a DAG and return the file with Airflow's log."""
+    started = time.monotonic()
+    log = HOME / f"{dag}.log"
+    shutil.copy(database(version("apache-airflow")), database(dag))
+    airflow(f"airflow dags test {dag}", log, database(dag), AIRFLOW_CONN_BIGIN_DEFAULT=connection)
+    print(f"  airflow dags test {dag:20} {time.monotonic() - started:4.0f} s", flush=True)
+    return log
+
+
+def airflow(command: str, log: Path, metadata: Path, **variables: str) -> None:
+    """Run a command of Airflow with its output in a file.
+
+    :raises DemoError: if it fails.
+    """
+    env = environment(AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{metadata}", **variables)
+    arguments = [sys.executable, "-m", *command.split()]
+    with log.open("w") as output:
+        try:
+            subprocess.run(
+                arguments, env=env, stdout=output, stderr=output, timeout=SECONDS_PER_DAG, check=True
+            )
+        except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
+            raise DemoError(command, log) from None
+
+
+def summary(dag: str, mails: list[dict[str, Any]]) -> str:
+    """Return what a DAG pushed to XCom and the mails it is about."""
+    pushed = xcoms(dag)
+    arrived = [mail for mail in mails if any(mail["message_id"] in value for _, _, value in pushed)]
+    if not arrived:
+        sys.exit(f"\n{dag} pushed no message_id of a mail that arrived: {pushed}")
+    lines = ["", dag]
+    for mail in arrived[:MAILS_SHOWN]:
+        task, key = next((task, key) for task, key, value in pushed if mail["message_id"] in value)
+        lines += [
+            field("message_id", mail["message_id"]),
+            field("XCom", f"{key} of task {task}"),
+            *described(mail),
+            "",
+        ]
+    if len(arrived) > MAILS_SHOWN:
+        lines.append(field("", f"and {len(arrived) - MAILS_SHOWN} mails more"))
+    return "\n".join(lines).rstrip()
+
+
+def xcoms(dag: str) -> list[tuple[str, str, str]]:
+    """Return task, key and JSON value of all that a DAG pushed, those named ``message_id`` first."""
+    with sqlite3.connect(database(dag)) as metadata:
+        return metadata.execute(
+            "SELECT task_id, key, CAST(value AS TEXT) FROM xcom"
+            " ORDER BY key <> 'message_id', task_id, map_index",
+        ).fetchall()
+
+
+def described(mail: Mapping[str, Any]) -> list[str]:
+    """Return the lines that show a mail, without the fields that it does not have."""
+    fields = {
+        "From": address(mail["from"]),
+        "To": addresses(mail["to"]),
+        "Cc": addresses(mail["cc"]),
+        "Reply-To": address(mail["reply_to"]) if mail["reply_to"] else "",
+        "Subject": mail["subject"],
+        "Scheduled": mail["scheduled_time"],
+        "Attached": ", ".join(file["name"] for file in mail["attachments"]),
+        "Filed under": f"{mail['module']} {mail['record_id']}",
+        "Text": textwrap.shorten(plain(mail["content"]), 160, placeholder=" ..."),
+    }
+    return [field(name, value) for name, value in fields.items() if value]
+
+
+def field(name: str, value: str) -> str:
+    """Return a line, or several, of the summary."""
+    return textwrap.fill(
+        value,
+        110,
+        initial_indent=f"  {name:12} ",
+        subsequent_indent=" " * 15,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def addresses(people: list[Mapping[str, str]]) -> str:
+    """Return addresses as a mail client shows them."""
+    return ", ".join(map(address, people))
+
+
+def address(person: Mapping[str, str]) -> str:
+    """Return an address as a mail client shows it."""
+    return f"{person['user_name']} <{person['email']}>" if person.get("user_name") else person["email"]
+
+
+def plain(content: str) -> str:
+    """Return the text of an HTML mail."""
+    return html.unescape(re.sub(r"<[^>]*>", " ", content))
+
+
+def shown(path: Path | str) -> str:
+    """Return a path as seen from where ``make`` was called."""
+    return str(path).removeprefix(f"{Path.cwd()}/")
+
+
+if __name__ == "__main__":
+    main()
