@@ -19,7 +19,7 @@ from airflow_provider_bigin.api.data_centers import (
     checked_api_domain,
     get_data_center,
 )
-from airflow_provider_bigin.api.errors import BiginError
+from airflow_provider_bigin.api.errors import BiginAuthenticationError, BiginError
 from airflow_provider_bigin.api.oauth import SCOPES, Grant, exchange_grant_code
 from airflow_provider_bigin.cli.check import find_scopes, show_scopes
 from airflow_provider_bigin.cli.connections import refuse_unless_free, save, show
@@ -135,8 +135,11 @@ def _show_whether_it_works(client: SelfClient, grant: Grant) -> bool:
     bigin = BiginClient(FixedToken(grant.access_token.value), session=new_session(), api_domain=api_domain)
     try:
         scopes = find_scopes(bigin)
+    except BiginAuthenticationError:
+        print(f"\n{api_domain} refuses the new access token: the account lives in another region.")
+        return False
     except BiginError as error:
-        print(f"\nThe code was exchanged, but Bigin cannot be used with it: {error}")
+        print(f"\nThe code was exchanged, but Bigin cannot be asked: {error}")
         return False
     finally:
         bigin.close()

@@ -1,7 +1,7 @@
 """
 Processes that are killed while they write to the token cache, one at each line that they run.
 
-``python -m tests.processes.killed_writers DIRECTORY`` prints for each of them what the cache holds afterwards.
+``python -m tests.processes.killed_writers DIRECTORY`` prints what the cache holds after each of them.
 """
 
 from __future__ import annotations
