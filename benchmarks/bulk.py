@@ -5,7 +5,7 @@ Many mails by one task: time, CPU time and memory, beside the same mails through
 ``HttpOperator`` with its hook in a loop, and against a bare ``requests.Session`` in a loop. ``memory``: the
 peak of many mails over that of few.
 
-Each measurement has a process of its own. How ten SIGKILLs are survived shows ``python -m tests.faults.bulk``.
+Each measurement has a process of its own. ``python -m tests.faults.bulk`` shows how SIGKILLs are survived.
 """
 
 from __future__ import annotations

@@ -263,7 +263,8 @@ class BiginSendMailOperator(BaseOperator):
         """
         if parent is self and isinstance(self.content, str) and is_content_file(self.content):
             self.content = read_content_file(self.content, jinja_env)
-        if parent is self and not context.get("map_index_template"):
-            # Airflow takes it from here; a mapped operator's own attributes come too late for it.
+        is_mapped = getattr(context.get("ti"), "map_index", None) not in (None, -1)
+        if parent is self and is_mapped and not context.get("map_index_template"):
+            # Airflow takes it from here; a mapped operator's own attribute comes too late for it.
             context["map_index_template"] = "{{ task.record_id }}"
         super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
