@@ -1,0 +1,68 @@
+"""DAGs that run as ``dag.test()`` runs them, in an Airflow of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.sandbox_control import SandboxControl
+
+ROOT = Path(__file__).parents[2]
+#: Tells what became of a run's tasks: task, map index, its label, state.
+TaskRow = tuple[str, int, str | None, str]
+
+
+@pytest.fixture(scope="session")
+def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An Airflow with an empty database."""
+    home = tmp_path_factory.mktemp("airflow")
+    _airflow(home, "db", "migrate")
+    return home
+
+
+@pytest.fixture
+def run_dag(airflow_home: Path, sandbox: SandboxControl) -> Callable[[str, Path], list[TaskRow]]:
+    """Run a DAG of a folder and return its task instances."""
+
+    def run(dag_id: str, folder: Path) -> list[TaskRow]:
+        connection = json.dumps(sandbox.connection())
+        _airflow(
+            airflow_home,
+            *("dags", "test", dag_id),
+            AIRFLOW__CORE__DAGS_FOLDER=str(folder),
+            AIRFLOW_CONN_BIGIN_DEFAULT=connection,
+        )
+        with closing(sqlite3.connect(airflow_home / "airflow.db")) as database:
+            return database.execute(
+                "SELECT task_id, map_index, rendered_map_index, state FROM task_instance WHERE dag_id = ?",
+                (dag_id,),
+            ).fetchall()
+
+    return run
+
+
+def _airflow(home: Path, *command: str, **environment: Any) -> None:
+    process = subprocess.run(
+        [sys.executable, "-m", "airflow", *command],
+        env={
+            **os.environ,
+            "AIRFLOW_HOME": str(home),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "PYTHONPATH": str(ROOT),
+            **environment,
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=120,
+    )
+    assert process.returncode == 0, process.stdout
