@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import multiprocessing
 import os
 import random
@@ -26,6 +27,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from tests.sandbox_control import SandboxControl, sandbox_process
 from tests.task_instance import StateStore, TaskInstance
@@ -301,6 +303,7 @@ def _end_of(work: Callable[[], str], url: str) -> tuple[str, str]:
     from airflow_provider_bigin.hooks.bigin import BiginHook
     from airflow_provider_bigin.version_compat import AirflowFailException
 
+    logging.disable(logging.CRITICAL)  # thousands of tries, each with its lines
     BiginHook.clock = SandboxClock(SandboxControl(url))
     try:
         return "success", work()
@@ -329,22 +332,21 @@ def run_lane(variants: list[str], schedules: int, seed: int, results: Any) -> No
 @contextmanager
 def prepared_sandbox(directory: Path) -> Iterator[SandboxControl]:
     """Start a sandbox, make the connection to it, and import what the tries need."""
-    import logging
-
-    logging.disable(logging.CRITICAL)
     with sandbox_process() as sandbox:
         connection = sandbox.connection()
         connection["extra"]["timeout"] = "1"
-        os.environ["AIRFLOW_CONN_BIGIN_DEFAULT"] = json.dumps(connection)
-        os.environ["AIRFLOW__BIGIN__TOKEN_CACHE"] = (
-            "none"  # so that a token fault meets the try it was ordered for
-        )
-        os.environ["AIRFLOW_HOME"] = str(directory)
-        import airflow_provider_bigin.delivery.once
-        import airflow_provider_bigin.hooks.bigin
-        import airflow_provider_bigin.operators.bigin  # noqa: F401
+        environment = {
+            "AIRFLOW_CONN_BIGIN_DEFAULT": json.dumps(connection),
+            # So that a token fault meets the try it was ordered for.
+            "AIRFLOW__BIGIN__TOKEN_CACHE": "none",
+            "AIRFLOW_HOME": str(directory),
+        }
+        with patch.dict(os.environ, environment):
+            import airflow_provider_bigin.delivery.once
+            import airflow_provider_bigin.hooks.bigin
+            import airflow_provider_bigin.operators.bigin  # noqa: F401
 
-        yield sandbox
+            yield sandbox
 
 
 def run(variants: list[str], schedules: int, seed: int, lanes: int = 2) -> list[tuple[int, Outcome]]:
