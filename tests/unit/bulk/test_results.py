@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from airflow_provider_bigin.api.errors import BiginMailsLeftError, BiginMailsUndeliveredError
+from airflow_provider_bigin.bulk.results import MAX_XCOM_ROWS, describe, summarise, undelivered
+from airflow_provider_bigin.delivery.outcome import Outcome
+
+SENT = Outcome("sent", "1", "a" * 64)
+EARLIER = Outcome("already_sent", "2", "b" * 64)
+FAILED = Outcome("failed", "3", error="INVALID_DATA", detail="to: someone@example.org is wrong")
+LOCKED = Outcome("failed", "4", error="RECORD_LOCKED", is_retryable=True)
+IN_DOUBT = Outcome("unknown", "5", error="OUTCOME_UNKNOWN")
+
+
+def test_counts_and_rows():
+    result = summarise([SENT, EARLIER, FAILED])
+    assert [result[name] for name in ("total", "sent", "already_sent", "failed", "unknown", "skipped")] == [
+        3, 1, 1, 1, 0, 0
+    ]  # fmt: skip
+    assert result["rows"][2] == {
+        "row": 2, "record_id": "3", "status": "failed", "message_id": None, "error": "INVALID_DATA"
+    }  # fmt: skip
+
+
+def test_the_result_is_bounded_and_shows_what_failed():
+    result = summarise([SENT] * 5000 + [FAILED] * 3)
+    assert len(result["rows"]) == MAX_XCOM_ROWS
+    assert [row["row"] for row in result["rows"][:4]] == [5000, 5001, 5002, 0]
+    assert result["rows_left_out"] == 4003
+    assert len(json.dumps(result)) < 256 * 1024
+
+
+def test_the_description_names_no_addresses():
+    text = describe([SENT, EARLIER, FAILED, IN_DOUBT])
+    assert text == (
+        "4 mails: 1 sent, 1 already sent, 1 failed, 1 unknown (1 INVALID_DATA, 1 OUTCOME_UNKNOWN)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "fail_on", "error"),
+    [
+        ([SENT, EARLIER], "any", None),
+        ([SENT, FAILED], "any", BiginMailsUndeliveredError),
+        ([SENT, IN_DOUBT], "any", BiginMailsUndeliveredError),
+        ([SENT, FAILED], "all", None),
+        ([FAILED, IN_DOUBT], "all", BiginMailsUndeliveredError),
+        ([FAILED], "never", None),
+        ([], "all", None),
+    ],
+)
+@pytest.mark.parametrize("is_last_try", [True, False])
+def test_whether_the_task_fails_for_what_no_retry_cures(outcomes, fail_on, error, is_last_try):
+    assert type(undelivered(outcomes, fail_on, is_last_try=is_last_try)) is (error or type(None))
+
+
+@pytest.mark.parametrize("fail_on", ["any", "all", "never"])
+def test_what_a_retry_may_cure_is_left_to_it(fail_on):
+    error = undelivered([SENT, LOCKED], fail_on, is_last_try=False)
+    assert isinstance(error, BiginMailsLeftError)
+    assert error.retryable
+
+
+def test_on_the_last_try_nothing_is_left_to_a_retry():
+    assert undelivered([SENT, LOCKED], "never", is_last_try=True) is None
+    assert isinstance(undelivered([SENT, LOCKED], "any", is_last_try=True), BiginMailsUndeliveredError)
