@@ -6,7 +6,7 @@ import argparse
 import ipaddress
 import json
 import signal
-import sys
+import sqlite3
 from typing import Any
 
 from airflow_provider_bigin.sandbox import seed
@@ -41,19 +41,23 @@ def main(arguments: list[str] | None = None) -> None:
         "--db", metavar="FILE", default=":memory:", help="keep everything in this SQLite file"
     )
     options = parser.parse_args(arguments)
-    for stop in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(stop, lambda *_: sys.exit())
-    app = create_app(options.db)
+    try:
+        web = server(create_app(options.db))
+    except sqlite3.Error as error:
+        parser.exit(1, f"cannot use {options.db}: {error}\n")
     try:
         sock = listen(options.host, options.port)
     except OSError as error:
         parser.exit(1, f"cannot listen on {options.host}:{options.port}: {error.strerror}\n")
+    # uvicorn handles signals once it runs, and passes them on when it ends.
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stop, lambda *_: setattr(web, "should_exit", True))
     host = f"[{options.host}]" if ":" in options.host else options.host
     url = f"http://{host}:{sock.getsockname()[1]}"
     print(f"Bigin sandbox  {url}/bigin/v2")
     print(f"Inbox          {url}/")
     print(f"Connection     export AIRFLOW_CONN_BIGIN_DEFAULT='{json.dumps(connection(url))}'", flush=True)
-    server(app).run(sockets=[sock])
+    web.run(sockets=[sock])
 
 
 def _loopback(host: str) -> str:

@@ -65,6 +65,7 @@ def server(app: ASGIApp) -> uvicorn.Server:
         uvicorn.Config(
             app,
             http=DroppableProtocol,
+            lifespan="off",
             log_level="warning",
             access_log=False,
             date_header=False,  # the date is that of the sandbox's clock

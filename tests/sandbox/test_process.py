@@ -58,6 +58,15 @@ def test_a_port_that_is_taken():
     assert result.stderr.startswith(f"cannot listen on 127.0.0.1:{port}: ")
 
 
+def test_a_file_that_is_no_database(tmp_path):
+    file = tmp_path / "notes.txt"
+    file.write_text("Buy milk. " * 100)
+    result = subprocess.run([*PROGRAM, "--db", str(file)], capture_output=True, text=True, timeout=30)
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"cannot use {file}: ")
+    assert file.read_text().startswith("Buy milk.")
+
+
 def test_a_file_outlives_the_process(tmp_path):
     database = tmp_path / "bigin.db"
     with sandbox_process(database) as control, Client(control.url) as bigin:
