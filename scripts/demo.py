@@ -8,7 +8,6 @@ import re
 import shlex
 import shutil
 import sqlite3
-import subprocess
 import sys
 import textwrap
 import time
@@ -19,23 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from local import EXAMPLES, HOME, environment, sandbox, sandbox_command, tail
+from local import EXAMPLES, HOME, AirflowFailedError, airflow, environment, sandbox, sandbox_command, shown
 
 INBOX = HOME / "inbox.db"
-SECONDS_PER_DAG = 180
 MAILS_SHOWN = 2
-
-
-class DemoError(Exception):
-    """An Airflow command failed.
-
-    :param what: the command, in words.
-    :param log: the file with its output.
-    """
-
-    def __init__(self, what: str, log: Path) -> None:
-        super().__init__(what)
-        self.log = log
 
 
 def main() -> None:
@@ -51,8 +37,10 @@ def main() -> None:
             with ThreadPoolExecutor(os.cpu_count()) as pool:
                 logs = list(pool.map(lambda dag: run(dag, bigin.connection), dags))
             mails = requests.get(f"{bigin.url}sandbox/mails", timeout=10).json()["mails"]
-    except DemoError as error:
-        sys.exit(f"\n{tail(error.log)}\n\n{error} failed. The whole log is in {shown(error.log)}")
+    except AirflowFailedError as error:
+        sys.exit(f"\n{error}")
+    except KeyboardInterrupt:
+        sys.exit("\nEnded.")
     for dag in dags:
         print(summary(dag, mails))
     print(f"\nThe inbox    {shlex.join(map(shown, sandbox_command(INBOX)))}")
@@ -72,7 +60,7 @@ def make_database() -> None:
         print("  airflow db migrate, the first time only", flush=True)
         being_made = database("migrating")
         being_made.unlink(missing_ok=True)
-        airflow("airflow db migrate", HOME / "migrate.log", being_made)
+        airflow("db migrate", HOME / "migrate.log", environment_with(being_made))
         being_made.rename(pristine)
 
 
@@ -81,31 +69,21 @@ def run(dag: str, connection: str) -> Path:
     started = time.monotonic()
     log = HOME / f"{dag}.log"
     shutil.copy(database(version("apache-airflow")), database(dag))
-    airflow(f"airflow dags test {dag}", log, database(dag), AIRFLOW_CONN_BIGIN_DEFAULT=connection)
+    env = environment_with(database(dag), AIRFLOW_CONN_BIGIN_DEFAULT=connection)
+    airflow(f"dags test {dag}", log, env)
     print(f"  airflow dags test {dag:20} {time.monotonic() - started:4.0f} s", flush=True)
     return log
 
 
-def airflow(command: str, log: Path, metadata: Path, **variables: str) -> None:
-    """Run a command of Airflow with its output in a file.
-
-    :raises DemoError: if it fails.
-    """
-    env = environment(AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{metadata}", **variables)
-    arguments = [sys.executable, "-m", *command.split()]
-    with log.open("w") as output:
-        try:
-            subprocess.run(
-                arguments, env=env, stdout=output, stderr=output, timeout=SECONDS_PER_DAG, check=True
-            )
-        except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
-            raise DemoError(command, log) from None
+def environment_with(metadata: Path, **variables: str) -> dict[str, str]:
+    """Return the environment of an Airflow with a database of its own."""
+    return environment(AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{metadata}", **variables)
 
 
 def summary(dag: str, mails: list[dict[str, Any]]) -> str:
     """Return what a DAG pushed to XCom and the mails it is about."""
     pushed = xcoms(dag)
-    arrived = [mail for mail in mails if any(mail["message_id"] in value for _, _, value in pushed)]
+    arrived = [mail for mail in reversed(mails) if any(mail["message_id"] in value for _, _, value in pushed)]
     if not arrived:
         sys.exit(f"\n{dag} pushed no message_id of a mail that arrived: {pushed}")
     lines = ["", dag]
@@ -118,7 +96,7 @@ def summary(dag: str, mails: list[dict[str, Any]]) -> str:
             "",
         ]
     if len(arrived) > MAILS_SHOWN:
-        lines.append(field("", f"and {len(arrived) - MAILS_SHOWN} mails more"))
+        lines.append(field("", f"and {len(arrived) - MAILS_SHOWN} more"))
     return "\n".join(lines).rstrip()
 
 
@@ -172,11 +150,6 @@ def address(person: Mapping[str, str]) -> str:
 def plain(content: str) -> str:
     """Return the text of an HTML mail."""
     return html.unescape(re.sub(r"<[^>]*>", " ", content))
-
-
-def shown(path: Path | str) -> str:
-    """Return a path as seen from where ``make`` was called."""
-    return str(path).removeprefix(f"{Path.cwd()}/")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,6 +65,35 @@ def environment(**variables: str) -> dict[str, str]:
     }
 
 
+class AirflowFailedError(Exception):
+    """A command of Airflow failed; the text holds the end of its output."""
+
+    def __init__(self, command: str, log: Path) -> None:
+        super().__init__(f"{tail(log)}\n\nairflow {command} failed. The whole log is in {shown(log)}")
+
+
+def airflow(command: str, log: Path, env: Mapping[str, str], seconds: float = 180) -> None:
+    """Run a command of Airflow with its output in a file.
+
+    :param command: what follows ``airflow``.
+    :param log: the file.
+    :param env: see :func:`environment`.
+    :param seconds: it may take.
+    :raises AirflowFailedError: if it fails.
+    """
+    arguments = [sys.executable, "-m", "airflow", *command.split()]
+    with log.open("w") as output:
+        try:
+            subprocess.run(arguments, env=env, stdout=output, stderr=output, timeout=seconds, check=True)
+        except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
+            raise AirflowFailedError(command, log) from None
+
+
 def tail(path: Path, lines: int = 30) -> str:
     """Return the last lines of a file."""
     return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
+
+
+def shown(path: Path | str) -> str:
+    """Return a path as seen from where ``make`` was called."""
+    return str(path).removeprefix(f"{Path.cwd()}/")
