@@ -1,0 +1,15 @@
+"""The benchmarks that need no running Airflow, one after the other."""
+
+from __future__ import annotations
+
+from benchmarks import bulk, imports, send_mail
+
+
+def main() -> None:
+    for benchmark in (imports, send_mail, bulk):
+        print(f"\n== {benchmark.__name__}", flush=True)
+        benchmark.main()
+
+
+if __name__ == "__main__":
+    main()
