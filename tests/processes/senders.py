@@ -176,11 +176,14 @@ def _cache(kind: str, machine: Path) -> TokenCache:
 
 
 def _prepare_airflow() -> None:
-    """Make Airflow's database, and leave no connection to it open that all processes would share."""
+    """Make the table of Variables, and leave no connection to it open that all processes would share."""
     from airflow import settings
-    from airflow.models import Variable
+    from airflow.models import Variable, import_all_models
 
-    Variable.metadata.create_all(settings.engine)
+    import_all_models()
+    table = Variable.__table__
+    referred = [key.column.table for key in table.foreign_keys]
+    table.metadata.create_all(settings.engine, tables=[table, *referred])
     _cache("variable", Path()).read("any")  # imports and prepares what each process would
     settings.engine.dispose()
 

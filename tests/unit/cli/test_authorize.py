@@ -146,12 +146,15 @@ def test_secrets_are_typed_unseen_and_are_in_no_process_list(sandbox):
 ON_A_DATABASE = """
 import json, os, sys
 from airflow import settings
-from airflow.models import Connection
+from airflow.models import Connection, import_all_models
 from airflow.utils.session import create_session
 from sqlalchemy import select
 from airflow_provider_bigin.__main__ import main
 
-Connection.metadata.create_all(settings.engine)
+import_all_models()
+table = Connection.__table__
+referred = [key.column.table for key in table.foreign_keys]
+table.metadata.create_all(settings.engine, tables=[table, *referred])
 other = {"conn_type": "bigin", "login": "old", "password": "old",
          "extra": {"access_token": "old", "region": "jp", "from_email": "team@example.com"}}
 with create_session() as session:

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+from airflow.providers_manager import ProvidersManager
 
 from airflow_provider_bigin.cli.definition import COMMANDS, get_parser
 
@@ -17,9 +18,10 @@ def test_airflow_starts_without_importing_anything_for_the_commands():
 
 
 def test_airflow_has_the_same_commands():
-    cli_parser = pytest.importorskip("airflow.cli.cli_parser")
-    if not hasattr(cli_parser.ProvidersManager, "cli_command_functions"):
+    if not hasattr(ProvidersManager, "cli_command_functions"):
         pytest.skip("Airflow before 3.2 takes no commands from providers")
+    from airflow.cli import cli_parser
+
     airflow, own = cli_parser.get_parser(), get_parser()
     for command in COMMANDS:
         of_airflow = vars(airflow.parse_args(["bigin", command.name, "some_id"]))
