@@ -47,16 +47,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=("time", "memory"))
+    parser.add_argument("what", nargs="?", choices=("time", "memory"), help="both if not given")
     parser.add_argument("--mails", type=int, help="1,000 of each for time, 10,000 for memory")
     parser.add_argument("--latency", type=float, default=0.2, help="seconds that Bigin takes to answer")
     arguments = parser.parse_args()
     with sandbox_process() as sandbox:
         sandbox.settings(token_limits=False)
-        if arguments.what == "time":
-            compare_time(sandbox, arguments.mails or 1000, arguments.latency)
-        else:
+        if arguments.what != "time":
             compare_memory(sandbox, arguments.mails or 10_000)
+        if arguments.what != "memory":
+            compare_time(sandbox, arguments.mails or 1000, arguments.latency)
 
 
 def compare_time(sandbox: SandboxControl, mails: int, latency: float) -> None:

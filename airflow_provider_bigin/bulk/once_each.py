@@ -13,25 +13,38 @@ Value = TypeVar("Value")
 
 class OnceEach(Generic[Key, Value]):
     """
-    Call a function once for each key, whichever threads ask, and keep what it returned or raised.
+    Call a function once for each key, whichever threads ask, and keep what it returned.
+
+    What it raised is for those who asked meanwhile; the next one may have more luck.
 
     :param function: makes the value of a key.
     """
 
     def __init__(self, function: Callable[[Key], Value]) -> None:
         self._function = function
-        self._futures: dict[Key, Future[Value]] = {}
+        self._values: dict[Key, Value] = {}
+        self._under_way: dict[Key, Future[Value]] = {}
         self._lock = threading.Lock()
 
     def __call__(self, key: Key) -> Value:
         with self._lock:
-            future = self._futures.get(key)
-            is_first = future is None
-            if future is None:
-                future = self._futures[key] = Future()
-        if is_first:
-            try:
-                future.set_result(self._function(key))
-            except BaseException as error:
-                future.set_exception(error)
+            if key in self._values:
+                return self._values[key]
+            asked = self._under_way.get(key)
+            future = self._under_way[key] = asked or Future()
+        if asked is None:
+            self._call(key, future)
         return future.result()
+
+    def _call(self, key: Key, future: Future[Value]) -> None:
+        try:
+            value = self._function(key)
+        except BaseException as error:
+            with self._lock:
+                del self._under_way[key]
+            future.set_exception(error)
+        else:
+            with self._lock:
+                self._values[key] = value
+                del self._under_way[key]
+            future.set_result(value)

@@ -94,7 +94,7 @@ class RowMails:
         self._templates = templates
         self._hook = hook
         self._call = call
-        self._find_record = OnceEach(self._search_record)
+        self._search = OnceEach(self._search_records)
         self._upload = OnceEach(self._upload_file)
         self._check_files = OnceEach(_check_files)
         self._default_sender: OnceEach[None, Address] = OnceEach(lambda _: call(lambda: hook.default_sender))
@@ -124,7 +124,7 @@ class RowMails:
         module = parse_module(values["module"])
         record_id = values["record_id"]
         if record_id in (None, ""):
-            return Letter(module, self._find_record((module, mail.to[0].email.casefold())), mail)
+            return Letter(module, self._record_of(module, mail.to[0].email), mail)
         return Letter(module, parse_record_id(record_id), mail)
 
     def complete(self, position: int, mail: Mail) -> Mail:
@@ -139,15 +139,20 @@ class RowMails:
             raise BiginInvalidMailError(f"mails: row {position} is no mapping but {type(row).__name__}")
         return {**self._defaults, **{name: row[name] for name in FIELDS if name in row}}
 
-    def _search_record(self, who: tuple[str, str]) -> str:
+    def _record_of(self, module: str, email: str) -> str:
+        found = self._search((module, email.casefold()))
+        if len(found) == 1:
+            return parse_record_id(found[0])
+        number = "several records have" if found else "no record has"
+        raise BiginNotFoundError(f"to: {number} the address {email} in {module}; name the row's record_id")
+
+    def _search_records(self, who: tuple[str, str]) -> tuple[Any, ...]:
+        """Return the ids of the first two records with an address; more need not be told apart."""
         module, email = who
-        found = self._call(
+        records = self._call(
             lambda: list(islice(self._hook.search_records(module, email=email, fields="id"), 2))
         )
-        if len(found) == 1:
-            return parse_record_id(found[0].get("id"))
-        number = "no record has" if not found else "several records have"
-        raise BiginNotFoundError(f"to: {number} the address {email} in {module}; name the row's record_id")
+        return tuple(record.get("id") for record in records)
 
     def _upload_file(self, path: str) -> str:
         file_id: str = self._call(lambda: self._hook.upload_files(path))[0]
