@@ -1,0 +1,31 @@
+"""A DAG whose tasks wait for one mail in different ways."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from airflow_provider_bigin.operators.bigin import BiginSendMailOperator
+from airflow_provider_bigin.sensors.bigin import BiginMailStatusSensor
+
+try:
+    from airflow.sdk import DAG
+except ImportError:
+    from airflow import DAG
+
+RECORD_ID = "{{ dag_run.conf['record_id'] }}"
+
+with DAG("sensor_modes", schedule=None, start_date=datetime(2026, 1, 1)):
+    sent = BiginSendMailOperator(
+        task_id="send", record_id=RECORD_ID, to="ada@example.org", subject="Have you read this?"
+    )
+    # Airflow's scheduler fails tasks that it puts off for a second only: it mistakes the last run's end for the
+    # next one's.
+    arguments = {"message_id": sent.output, "record_id": RECORD_ID, "poke_interval": 5}
+    BiginMailStatusSensor(task_id="poke", **arguments)
+    BiginMailStatusSensor(task_id="reschedule", mode="reschedule", **arguments)
+    BiginMailStatusSensor(
+        task_id="connection_in_database", deferrable=True, bigin_conn_id="bigin_in_database", **arguments
+    )
+    # They give up on a mail that nobody opens.
+    BiginMailStatusSensor(task_id="skipped", deferrable=True, soft_fail=True, timeout=1, **arguments)
+    BiginMailStatusSensor(task_id="timed_out", mode="reschedule", timeout=1, **arguments)
