@@ -24,8 +24,11 @@ def airflow(
     running_sandbox: SandboxControl, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[AirflowServer]:
     """A running Airflow with a connection to the sandbox."""
-    connection = json.dumps(running_sandbox.connection())
-    server = AirflowServer(tmp_path_factory.mktemp("airflow"), {"AIRFLOW_CONN_BIGIN_DEFAULT": connection})
+    environment = {
+        "AIRFLOW_CONN_BIGIN_DEFAULT": json.dumps(running_sandbox.connection()),
+        "AIRFLOW__EMAIL__EMAIL_BACKEND": "airflow_provider_bigin.utils.emailer.send_email",
+    }
+    server = AirflowServer(tmp_path_factory.mktemp("airflow"), environment)
     try:
         server.start()
         yield server
@@ -33,6 +36,13 @@ def airflow(
         pytest.fail(f"Airflow does not start: {error}\n{server.log_tails()}")
     finally:
         server.stop()
+
+
+@pytest.fixture
+def record_id(sandbox: SandboxControl) -> str:
+    """A contact of its own for each test."""
+    (record_id,) = sandbox.add_contacts(1)
+    return record_id
 
 
 @pytest.hookimpl(wrapper=True)

@@ -11,13 +11,6 @@ from tests.system.airflow_server import AIRFLOW_VERSION, HEARTBEAT_TIMEOUT, Airf
 TASK = "send"
 
 
-@pytest.fixture
-def record_id(sandbox: SandboxControl) -> str:
-    """A contact of its own for each test."""
-    (record_id,) = sandbox.add_contacts(1)
-    return record_id
-
-
 @pytest.mark.parametrize("with_supervisor", [False, True], ids=["task alone", "task and supervisor"])
 def test_worker_killed_when_bigin_has_taken_the_mail(
     airflow: AirflowServer, sandbox: SandboxControl, record_id: str, with_supervisor: bool

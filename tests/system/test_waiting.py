@@ -1,0 +1,84 @@
+"""Tasks wait in the triggerer until a mail is opened."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from tests.sandbox_control import SandboxControl
+from tests.system.airflow_server import IS_AIRFLOW_3, AirflowServer, Run, wait_for
+
+TEMPORAL_TRIGGERS = (
+    "airflow.providers.standard.triggers.temporal" if IS_AIRFLOW_3 else "airflow.triggers.temporal"
+)
+
+
+@pytest.mark.parametrize("kill", [False, True], ids=["triggerer lives", "triggerer killed"])
+def test_sensor_wakes_when_the_mail_is_opened(
+    airflow: AirflowServer, sandbox: SandboxControl, record_id: str, kill: bool
+) -> None:
+    run = airflow.trigger("wait_for_mail", record_id=record_id)
+    run.wait_for_task("wait", "deferred")
+    wait_for("the trigger looks", lambda: sandbox.counts()["emails"], timeout=30)
+    if kill:
+        airflow.kill_component("triggerer")
+        airflow.start_component("triggerer")
+    sandbox.set_status(run.xcom("send"), "opened")
+
+    assert run.wait() == "success"
+    assert run.xcom("wait") == "opened"
+    assert sandbox.mail_count() == 1
+
+
+def test_hundreds_of_triggers_hold_up_the_triggerer_no_more_than_airflows_own(
+    airflow: AirflowServer, sandbox: SandboxControl, record_id: str
+) -> None:
+    earlier = _warnings(airflow)
+    moment = datetime.now(timezone.utc) + timedelta(seconds=20)
+    airflows_own = airflow.trigger("waiting_room")
+    airflows_own.ask(
+        "defer", trigger=f"{TEMPORAL_TRIGGERS}.DateTimeTrigger", arguments={"moment": moment.isoformat()}
+    )
+    _wait_until_woken(airflows_own)
+    of_airflows_own = _warnings(airflow) - earlier
+
+    message_id = _send(airflow, record_id)
+    run = airflow.trigger("waiting_room")
+    run.ask(
+        "defer",
+        trigger="airflow_provider_bigin.triggers.bigin.BiginMailStatusTrigger",
+        arguments={
+            "message_id": message_id,
+            "record_id": record_id,
+            "module": "Contacts",
+            "status": ["opened"],
+            "bigin_conn_id": "bigin_default",
+            "poke_interval": 10,
+        },
+    )
+    wait_for("each looks twice", lambda: sandbox.counts()["emails"] >= 2 * 200, timeout=60)
+    sandbox.set_status(message_id, "opened")
+    _wait_until_woken(run)
+    assert _warnings(airflow) - earlier - of_airflows_own <= of_airflows_own
+
+
+def _send(airflow: AirflowServer, record_id: str) -> str:
+    run = airflow.trigger("send_mail", record_id=record_id)
+    assert run.wait() == "success"
+    message_id: str = run.xcom("send")
+    return message_id
+
+
+def _wait_until_woken(run: Run) -> None:
+    """A task whose trigger has fired is scheduled; those of a paused DAG stay so."""
+    wait_for(
+        f"all triggers of {run} fire",
+        lambda: {instance["state"] for instance in run.tasks("wait")} == {"scheduled"},
+        timeout=90,
+    )
+
+
+def _warnings(airflow: AirflowServer) -> int:
+    """Count the triggerer's warnings that its event loop was held up."""
+    return (airflow.home / "triggerer.log").read_text().count("async thread was blocked")
