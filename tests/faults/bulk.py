@@ -61,7 +61,7 @@ class Report:
         )
 
 
-def run(*, mails: int, kills: int, lost: int, seed: int) -> Report:
+def run(*, mails: int, kills: int, lost: int, seed: int, has_store: bool = True, **settings: Any) -> Report:
     """
     Send mails by a task that is killed.
 
@@ -69,12 +69,19 @@ def run(*, mails: int, kills: int, lost: int, seed: int) -> Report:
     :param kills: how many of its tries are killed.
     :param lost: in each of them, so many answers get lost on their way.
     :param seed: of all chance but the operating system's.
+    :param has_store: whether Airflow keeps what a task stores, as from 3.3 on.
+    :param settings: of the sandbox.
     """
     chance = random.Random(seed)
     with tempfile.TemporaryDirectory() as directory, prepared_sandbox(Path(directory)) as sandbox:
-        sandbox.settings(token_limits=False)
+        sandbox.settings(token_limits=False, **settings)
         rows = make_rows(sandbox, mails)
-        instance = make_instance(rows, Path(directory), retries=kills + LAST_TRIES, start=sandbox.now())
+        store = StateStore(Path(directory) / "state.db")
+        instance = TaskInstance(
+            make_task(rows, retries=kills + LAST_TRIES),
+            store=store if has_store else None,
+            start=sandbox.now(),
+        )
         targets = sorted(chance.randrange(mails) for _ in range(kills))
         ends: list[str] = []
         begun = time.monotonic()
@@ -91,7 +98,7 @@ def run(*, mails: int, kills: int, lost: int, seed: int) -> Report:
                 break
             instance.retry()
         return make_report(
-            sandbox, rows, seed=seed, ends=ends, path=instance.store.path, seconds=time.monotonic() - begun
+            sandbox, rows, seed=seed, ends=ends, path=store.path, seconds=time.monotonic() - begun
         )
 
 
@@ -103,10 +110,10 @@ def make_rows(sandbox: SandboxControl, number: int) -> list[dict[str, str]]:
     ]
 
 
-def make_instance(rows: list[dict[str, str]], directory: Path, *, retries: int, start: float) -> TaskInstance:
+def make_task(rows: list[dict[str, str]], *, retries: int) -> Any:
     from airflow_provider_bigin.operators.bigin import BiginBulkSendMailOperator
 
-    operator = BiginBulkSendMailOperator(
+    return BiginBulkSendMailOperator(
         task_id="mails",
         retries=retries,
         mails=rows,
@@ -114,7 +121,6 @@ def make_instance(rows: list[dict[str, str]], directory: Path, *, retries: int, 
         content="<p>{{ mail.record_id }}</p>",
         from_email="ada@example.com",
     )
-    return TaskInstance(operator, store=StateStore(directory / "state.db"), start=start)
 
 
 def run_try(instance: TaskInstance, sandbox: SandboxControl, *, kill_at: int | None, delay: float) -> str:
@@ -168,7 +174,9 @@ def make_report(
     numbers = Counter(mail["record_id"] for mail in arrived)
     with closing(sqlite3.connect(path)) as connection:
         # Each write has a key of its own.
-        writes, largest = connection.execute("SELECT count(*), max(length(value)) FROM state").fetchone()
+        writes, largest = connection.execute(
+            "SELECT count(*), coalesce(max(length(value)), 0) FROM state"
+        ).fetchone()
     return Report(
         seed=seed,
         mails=len(rows),
