@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import copy
 import logging
 from collections.abc import Generator, Iterable, Sequence
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_bigin.api.errors import BiginError, BiginInvalidMailError
 from airflow_provider_bigin.operators.content import is_content_file, read_content_file
+from airflow_provider_bigin.utils.threads import in_thread
 from airflow_provider_bigin.version_compat import BaseNotifier
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ class BiginNotifier(BaseNotifier):
 
     async def _send_in_thread(self) -> None:
         try:
-            rendered = await asyncio.to_thread(self._rendered, self.context)
+            rendered = await in_thread(self._rendered, self.context)
             await rendered.async_notify(self.context)
         except Exception as error:
             _log_error(error)
@@ -168,7 +168,7 @@ class BiginNotifier(BaseNotifier):
 
     async def async_notify(self, context: Context) -> None:
         """Send the mail from a thread; otherwise as :meth:`notify`."""
-        await asyncio.to_thread(self.notify, context)
+        await in_thread(self.notify, context)
 
     def _compose(self, context: Context) -> Mail:
         from airflow_provider_bigin.api.mail import Mail

@@ -8,6 +8,8 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
+from airflow_provider_bigin.utils.threads import in_thread
+
 
 class BiginMailStatusTrigger(BaseTrigger):
     """
@@ -61,7 +63,7 @@ class BiginMailStatusTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look and sleep until there is something to tell."""
         while True:
-            news = await asyncio.to_thread(self._look)
+            news = await in_thread(self._look)
             if news:
                 yield TriggerEvent(news)  # type: ignore[no-untyped-call]
                 return

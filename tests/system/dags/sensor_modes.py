@@ -23,9 +23,7 @@ with DAG("sensor_modes", schedule=None, start_date=datetime(2026, 1, 1)):
     arguments = {"message_id": sent.output, "record_id": RECORD_ID, "poke_interval": 5}
     BiginMailStatusSensor(task_id="poke", **arguments)
     BiginMailStatusSensor(task_id="reschedule", mode="reschedule", **arguments)
-    BiginMailStatusSensor(
-        task_id="connection_in_database", deferrable=True, bigin_conn_id="bigin_in_database", **arguments
-    )
+    BiginMailStatusSensor(task_id="deferred", deferrable=True, **arguments)
     # They give up on a mail that nobody opens.
     BiginMailStatusSensor(task_id="skipped", deferrable=True, soft_fail=True, timeout=1, **arguments)
     BiginMailStatusSensor(task_id="timed_out", mode="reschedule", timeout=1, **arguments)
