@@ -240,13 +240,15 @@ class Strays:
     """
     What earlier tries did for rows that are not among the present ones.
 
-    If upstream gives a person's row with another content, that person has had the mail all the same.
+    If upstream gives a person's row with another content, that person has had the mail all the same. Safe to
+    use from several threads.
 
     :param history: what earlier tries have left.
     :param present: the keys of the present rows.
     """
 
     def __init__(self, history: History, present: Collection[str]) -> None:
+        self._lock = threading.Lock()
         self._keys: defaultdict[str, deque[str]] = defaultdict(deque)
         present = set(present)
         for traces in (history.results, history.open):
@@ -258,8 +260,9 @@ class Strays:
         """Return the key of a row that was for the same person, once."""
         if not self._keys:
             return None
-        keys = self._keys.get(addressee_of(letter))
-        return keys.popleft() if keys else None
+        with self._lock:
+            keys = self._keys.get(addressee_of(letter))
+            return keys.popleft() if keys else None
 
 
 def addressee_of(letter: Letter) -> str:

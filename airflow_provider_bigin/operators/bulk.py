@@ -209,8 +209,9 @@ class BiginBulkSendMailOperator(BaseOperator):
                 write_table(results_path, COLUMNS, result_rows(outcomes))
             result = {**summarise(outcomes), "results_path": str(results_path) if results_path else None}
             error = undelivered(outcomes, self.fail_on, is_last_try=task_try.is_last)
-            if error:
+            if error and self.do_xcom_push:
                 context["ti"].xcom_push(key="return_value", value=result)
+            if error:
                 raise error
         return result
 
