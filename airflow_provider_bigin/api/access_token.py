@@ -45,8 +45,8 @@ EXPIRY_MARGIN = (60.0, 180.0)
 #: Seconds for which a throttled accounts server is not asked, after its first, second and any later refusal:
 #: the throttle may be brief, or last for Zoho's ten minutes, or until nobody has asked for even longer.
 THROTTLE_RESTS = (60.0, 610.0, 1810.0)
-#: Seconds for which a process waits for a throttle to end: a little more than the first two rests.
-PATIENCE = 720.0
+#: Seconds for which a process waits for a throttle to end: well beyond the first two rests.
+PATIENCE = 900.0
 #: Seconds between two looks for a token that another machine may have got meanwhile.
 WATCH_INTERVAL = 5.0
 #: Seconds, at most, before a machine looks again for another machine's token and then refreshes.

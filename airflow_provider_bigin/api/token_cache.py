@@ -14,8 +14,8 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Protocol
 
-#: Seconds. A refresh takes one or two, but one that is throttled keeps the lock for twelve minutes.
-LOCK_TIMEOUT = 900.0
+#: Seconds. A refresh takes one or two, but one that is throttled keeps the lock for a quarter of an hour.
+LOCK_TIMEOUT = 1200.0
 
 
 class TokenCache(Protocol):
