@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 
@@ -31,19 +33,31 @@ def test_sensor_wakes_when_the_mail_is_opened(
     assert sandbox.mail_count() == 1
 
 
+@pytest.mark.timeout(600)
 def test_hundreds_of_triggers_hold_up_the_triggerer_no_more_than_airflows_own(
     airflow: AirflowServer, sandbox: SandboxControl, record_id: str
 ) -> None:
-    earlier = _warnings(airflow)
-    moment = datetime.now(timezone.utc) + timedelta(seconds=20)
-    airflows_own = airflow.trigger("waiting_room")
-    airflows_own.ask(
-        "defer", trigger=f"{TEMPORAL_TRIGGERS}.DateTimeTrigger", arguments={"moment": moment.isoformat()}
-    )
-    _wait_until_woken(airflows_own)
-    of_airflows_own = _warnings(airflow) - earlier
+    """
+    The triggerer warns when its event loop was held up.
 
+    A busy machine draws such warnings now and then, a trigger that blocks draws them every time.
+    """
+    assert any(
+        _warnings_during(_wait_for_mail, airflow, sandbox, record_id) <= of_airflows_own
+        for of_airflows_own in (_warnings_during(_wait_for_time, airflow) for _ in range(3))
+    )
+
+
+def _wait_for_time(airflow: AirflowServer) -> None:
+    run = airflow.trigger("waiting_room")
+    moment = datetime.now(timezone.utc) + timedelta(seconds=20)
+    run.ask("defer", trigger=f"{TEMPORAL_TRIGGERS}.DateTimeTrigger", arguments={"moment": moment.isoformat()})
+    _wait_until_woken(run)
+
+
+def _wait_for_mail(airflow: AirflowServer, sandbox: SandboxControl, record_id: str) -> None:
     message_id = _send(airflow, record_id)
+    earlier_looks = sandbox.counts()["emails"]
     run = airflow.trigger("waiting_room")
     run.ask(
         "defer",
@@ -57,10 +71,9 @@ def test_hundreds_of_triggers_hold_up_the_triggerer_no_more_than_airflows_own(
             "poke_interval": 10,
         },
     )
-    wait_for("each looks twice", lambda: sandbox.counts()["emails"] >= 2 * 200, timeout=60)
+    wait_for("each looks twice", lambda: sandbox.counts()["emails"] - earlier_looks >= 2 * 200, timeout=60)
     sandbox.set_status(message_id, "opened")
     _wait_until_woken(run)
-    assert _warnings(airflow) - earlier - of_airflows_own <= of_airflows_own
 
 
 def _send(airflow: AirflowServer, record_id: str) -> str:
@@ -79,6 +92,11 @@ def _wait_until_woken(run: Run) -> None:
     )
 
 
+def _warnings_during(wait: Callable[..., None], airflow: AirflowServer, *arguments: Any) -> int:
+    earlier = _warnings(airflow)
+    wait(airflow, *arguments)
+    return _warnings(airflow) - earlier
+
+
 def _warnings(airflow: AirflowServer) -> int:
-    """Count the triggerer's warnings that its event loop was held up."""
     return (airflow.home / "triggerer.log").read_text().count("async thread was blocked")
