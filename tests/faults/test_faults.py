@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 
+import pytest
+
 from tests.faults.run import VARIANTS, report, run
 
 SEED = int(os.environ.get("FAULT_SEED") or int.from_bytes(os.urandom(3), "big"))
 
 
+@pytest.mark.timeout(900)  # a minute, unless the machine is busy
 def test_no_schedule_breaks_the_promise():
     print(f"FAULT_SEED={SEED}")
     outcomes = run(list(VARIANTS), schedules=12, seed=SEED)
