@@ -28,9 +28,7 @@ def test_two_failing_tasks_share_a_notifier(
         assert run.run_id in mail["content"]
 
 
-@pytest.mark.skipif(
-    AIRFLOW_VERSION == (3, 0), reason="Airflow 3.0 fails before it calls a backend"
-)
+@pytest.mark.skipif(AIRFLOW_VERSION == (3, 0), reason="Airflow 3.0 fails before it calls a backend")
 @pytest.mark.skipif(AIRFLOW_VERSION == (3, 2), reason="Airflow 3.2 ignores [email] email_backend")
 def test_failure_mail_through_the_email_backend(airflow: AirflowServer, sandbox: SandboxControl) -> None:
     (record_id,) = sandbox.add_records("Contacts", [{"Last_Name": "On Call", "Email": "oncall@example.org"}])
