@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Generator, Iterator
 from typing import Any
 
@@ -36,6 +37,17 @@ def airflow(
         pytest.fail(f"Airflow does not start: {error}\n{server.log_tails()}")
     finally:
         server.stop()
+
+
+@pytest.fixture
+def sandbox(sandbox: SandboxControl, airflow: AirflowServer) -> SandboxControl:
+    """
+    A sandbox as new. It does not know the access token that Airflow has kept, so that is thrown away too.
+
+    Otherwise each test would begin with a refused token, and after five the package asks for no more.
+    """
+    shutil.rmtree(airflow.home / "bigin", ignore_errors=True)
+    return sandbox
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ def test_hundreds_of_triggers_hold_up_the_triggerer_no_more_than_airflows_own(
     """
     The triggerer warns when its event loop was held up, and says how long.
 
-    A busy machine draws such warnings too, now of one kind of trigger and now of the other: hence three rounds.
+    A busy machine draws such warnings too, now of one kind of trigger, now of the other: hence the rounds.
     """
     sandbox.settings(latency=0.05)
     assert any(
