@@ -383,8 +383,10 @@ class BiginClient:
             position = {"page_token": token} if token else {"page": position.get("page", 1) + 1}
 
     def _upload_file(self, file: File) -> str:
-        with file.open("rb") as content:
-            answer = self._call("POST", "files", files={"file": (file.name, content)})
+        # Read here: from Python 3.12 on, requests does not see that a file of Airflow's stores can be read.
+        with file.open("rb") as opened:
+            content = opened.read()
+        answer = self._call("POST", "files", files={"file": (file.name, content)})
         details = _mapping(next(iter(_items(answer, "data")), {}).get("details"))
         file_id = details.get("id")
         if not isinstance(file_id, str) or not file_id:
