@@ -34,6 +34,7 @@ from airflow_provider_bigin.api.errors import (
 )
 from airflow_provider_bigin.api.files import File, checked_size
 from airflow_provider_bigin.api.mail import Mail, parse_module, parse_record_id
+from airflow_provider_bigin.api.oauth import without_auth
 
 if TYPE_CHECKING:
     import requests
@@ -296,7 +297,7 @@ class BiginClient:
             try:
                 response = self._session.head(
                     self._origin(self._tokens.get()),
-                    auth=_no_auth,
+                    auth=without_auth,
                     timeout=self.timeout,
                     allow_redirects=False,
                 )
@@ -525,10 +526,6 @@ def _checked_path(path: str) -> str:
 
 def _authorised(prepared: requests.PreparedRequest, token: AccessToken) -> requests.PreparedRequest:
     prepared.headers["Authorization"] = f"Zoho-oauthtoken {token.value}"
-    return prepared
-
-
-def _no_auth(prepared: requests.PreparedRequest) -> requests.PreparedRequest:
     return prepared
 
 

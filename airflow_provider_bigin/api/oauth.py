@@ -168,8 +168,7 @@ def _post_form(
     from requests.exceptions import RequestException
 
     try:
-        # `auth` is set so that no ~/.netrc entry adds an Authorization header.
-        response = session.post(url, data=form, auth=_no_auth, timeout=timeout, allow_redirects=False)
+        response = session.post(url, data=form, auth=without_auth, timeout=timeout, allow_redirects=False)
     except RequestException as error:
         # The exception's own text may quote the request; its class says enough.
         raise BiginConnectionError(
@@ -244,5 +243,6 @@ def _trusted_api_domain(value: Any) -> str | None:
         return None
 
 
-def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
+def without_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Be the ``auth`` of a request that has none, so that requests takes none from ``~/.netrc``."""
     return request
