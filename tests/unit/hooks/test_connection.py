@@ -73,7 +73,7 @@ def test_an_access_token_needs_nothing_else(settings_of):
     [
         ({"conn_type": "bigin"}, "Client ID (login) and Client secret (password) and Refresh token"),
         ({**COMPLETE, "password": ""}, "Client secret (password) missing"),
-        (with_extra(refresh_token=" "), "Refresh token (extra refresh_token) missing"),
+        (with_extra(refresh_token=""), "Refresh token (extra refresh_token) missing"),
         (with_extra(region="uk"), "unknown region 'uk': use one of us, eu"),
         (with_extra(timeout="soon"), "timeout 'soon'"),
         (with_extra(timeout="0"), "timeout '0'"),
