@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
-Sent = Literal["no", "yes", "unknown"]
+Sent = Literal["no", "unknown"]
 
 
 class BiginError(Exception):

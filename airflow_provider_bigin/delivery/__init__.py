@@ -14,6 +14,10 @@ module          holds
 ``marker``      the invisible mark by which a mail is recognised
 ``lookup``      reading a record's e-mails and judging them: found, absent, in doubt
 ``task_try``    what Airflow tells of the running try: its identity, its store, whether it was cleared
-``once``        the decisions: send, resume, look, send again, give up
+``once``        one mail, and the decisions: send, resume, look, send again, give up
+``many``        many mails by one task, several at a time
+``journal``     what the store keeps of many mails, in few writes
+``gate``        the back-off that many calls share
+``outcome``     what became of one of many mails
 ==============  =================================================================================
 """
