@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
-Sent = Literal["no", "unknown"]
+Sent = Literal["no", "yes", "unknown"]
 
 
 class BiginError(Exception):
