@@ -35,6 +35,7 @@ class Client(requests.Session):
         super().__init__()
         self.trust_env = False
         self.url = url
+        self.timeout = 10.0
         self.log_in()
 
     def log_in(self) -> None:
@@ -45,7 +46,7 @@ class Client(requests.Session):
     def request(self, method: str, url: str, **how: Any) -> requests.Response:  # type: ignore[override]
         """Call a path of the sandbox."""
         path = url if url.startswith(("/oauth", "/bigin")) else f"/bigin/v2{url}"
-        return super().request(method, self.url + path, timeout=10, **how)
+        return super().request(method, self.url + path, timeout=self.timeout, **how)
 
     def send_mail(self, record_id: str = ADA, module: str = "Contacts", **changes: Any) -> requests.Response:
         """Send a mail that is good but for the changes; a field changed to ``...`` is left out."""
