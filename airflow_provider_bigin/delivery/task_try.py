@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from airflow_provider_bigin.api.errors import BiginTryGivenUpError
 
@@ -15,6 +16,9 @@ log = logging.getLogger(__name__)
 #: How far the clocks of Airflow's database and of Bigin may be apart, in seconds, where they have to be
 #: compared.
 CLOCK_SKEW = 300.0
+
+FINISHED = ("success", "failed", "skipped", "upstream_failed", "removed")
+GIVEN_UP = "Airflow has given up on this try of the task, so it sends nothing"
 
 
 class TaskStateStore(Protocol):
@@ -38,8 +42,9 @@ class TaskTry:
     :param first_number: of the first try since the task was last cleared.
     :param begun_at: epoch seconds before which no try since then has started.
     :param store: survives retries; None before Airflow 3.3.
-    :param is_given_up: asks whether Airflow no longer counts on this try. A worker that was frozen may wake
-        after its task has failed; the store refuses what it writes only if another try followed.
+    :param ensure_wanted: asks Airflow, and raises :class:`BiginTryGivenUpError` if it no longer counts on
+        this try. A worker that was frozen may wake after its task has failed; the store refuses what it
+        writes only if another try followed.
     """
 
     identity: tuple[str | int, ...]
@@ -48,7 +53,7 @@ class TaskTry:
     first_number: int
     begun_at: float
     store: TaskStateStore | None
-    is_given_up: Callable[[], bool]
+    ensure_wanted: Callable[[], None]
 
     @property
     def is_retry(self) -> bool:
@@ -73,8 +78,7 @@ class TaskTry:
                     "The intent to send could not be written to Airflow's task state store; nothing is sent."
                 )
                 raise
-        if self.is_given_up():
-            raise BiginTryGivenUpError("Airflow has given up on this try of the task, so it sends nothing")
+        self.ensure_wanted()
 
     def note(self, key: str, value: Any) -> None:
         """
@@ -112,7 +116,7 @@ class TaskTry:
             ),
             begun_at=_begun_at(dag_run),
             store=context.get("task_state_store"),
-            is_given_up=partial(_is_given_up, task_instance),
+            ensure_wanted=partial(_ensure_wanted, task_instance),
         )
 
 
@@ -134,9 +138,10 @@ def _begun_at(dag_run: Any) -> float:
     return start.timestamp() - CLOCK_SKEW if start else 0.0
 
 
-def _is_given_up(task_instance: Any) -> bool:
+def _ensure_wanted(task_instance: Any) -> None:
     if not hasattr(task_instance, "get_task_states"):
-        return _is_given_up_by_airflow_2(task_instance)
+        _ensure_wanted_by_airflow_2(task_instance)
+        return
     is_mapped = task_instance.map_index is not None and task_instance.map_index >= 0
     states = task_instance.get_task_states(
         dag_id=task_instance.dag_id,
@@ -145,10 +150,11 @@ def _is_given_up(task_instance: Any) -> bool:
         map_index=task_instance.map_index if is_mapped else None,
     )
     # Keyed by run and then by task, where a mapped task's key ends in its map index.
-    return "running" not in states.get(task_instance.run_id, {}).values()
+    if "running" not in states.get(task_instance.run_id, {}).values():
+        raise BiginTryGivenUpError(GIVEN_UP)
 
 
-def _is_given_up_by_airflow_2(task_instance: Any) -> bool:
+def _ensure_wanted_by_airflow_2(task_instance: Any) -> None:
     """Look into the database, as tasks may there. ``airflow dags test`` runs tasks in state ``scheduled``."""
     row = type(task_instance).get_task_instance(
         dag_id=task_instance.dag_id,
@@ -156,4 +162,19 @@ def _is_given_up_by_airflow_2(task_instance: Any) -> bool:
         task_id=task_instance.task_id,
         map_index=task_instance.map_index,
     )
-    return row.try_number != task_instance.try_number or row.state not in ("running", "scheduled")
+    if row.try_number == task_instance.try_number and row.state in ("running", "scheduled"):
+        return
+    if row.state not in FINISHED:
+        _end_process()
+    raise BiginTryGivenUpError(GIVEN_UP)
+
+
+def _end_process() -> NoReturn:
+    """
+    End without an exception: while the task is not finished, Airflow 2 writes the failure of a try that it
+    has given up on over the state of its successor (``TaskInstance.fetch_handle_failure_context`` reads the
+    row again and does not compare ``try_number``).
+    """
+    log.error("%s; its process ends.", GIVEN_UP)
+    logging.shutdown()
+    os._exit(1)

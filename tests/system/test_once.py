@@ -64,9 +64,6 @@ def test_frozen_try_wakes_after_its_task_has_failed(
     assert run.task(TASK)["state"] == "failed"
 
 
-@pytest.mark.xfail(
-    AIRFLOW_VERSION < (3, 0), reason="Airflow 2 takes the orphan's failure for that of its successor"
-)
 def test_orphan_of_a_killed_supervisor(
     airflow: AirflowServer, sandbox: SandboxControl, record_id: str
 ) -> None:

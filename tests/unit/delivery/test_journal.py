@@ -42,7 +42,7 @@ def task_try(*entries, number=2, max_tries=3, first_number=1):
         first_number=first_number,
         begun_at=0.0,
         store=store,
-        is_given_up=lambda: False,
+        ensure_wanted=lambda: None,
     )
 
 
