@@ -42,7 +42,7 @@ fault-run: $(READY) ## 500 random fault schedules in each circumstance (about te
 	$(BIN)/python -m tests.faults.run
 
 bench: $(READY) ## benchmarks, side by side with other providers
-	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+	@$(BIN)/python -m benchmarks
 
 lint: $(READY) ## ruff
 	$(BIN)/ruff check

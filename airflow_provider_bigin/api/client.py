@@ -29,6 +29,8 @@ from airflow_provider_bigin.api.errors import (
     BiginNotFoundError,
     BiginOutcomeUnknownError,
     BiginServerError,
+    BiginTokenLimitError,
+    BiginTokenRefusedError,
     error_from_answer,
     seconds_or_none,
 )
@@ -122,7 +124,7 @@ class BiginClient:
         try:
             answer = self._call("POST", path, json={"data": [mail.as_json()]}, before=before_post)
         except BiginInvalidRequestError as error:
-            raise _as_invalid_mail(error) from error
+            raise _recast(error, BiginInvalidMailError, hint=error.hint) from error
         except (BiginServerError, BiginConnectionError) as error:
             if error.request != request or was_never_sent(error.__cause__):
                 raise  # the accounts server failed, or no connection was made: the mail did not leave
@@ -319,7 +321,16 @@ class BiginClient:
             if error.code not in TOKEN_CODES:
                 raise
             token = self._tokens.renew(token)
-        return self._request(method, path, token, before=before, **content)
+        try:
+            return self._request(method, path, token, before=before, **content)
+        except BiginAuthenticationError as error:
+            if error.code not in TOKEN_CODES:
+                raise
+            hint = (
+                "The access token was new, so the credentials are right: check the connection's region, and"
+                " that nothing else makes tokens from the same refresh token all the time"
+            )
+            raise _recast(error, BiginTokenRefusedError, hint=hint) from error
 
     def _request(
         self, method: str, path: str, token: AccessToken, *, before: Callable[[], None] | None, **content: Any
@@ -473,19 +484,26 @@ def _outcome_unknown(error: BiginError, request: str) -> BiginOutcomeUnknownErro
     )
 
 
-def _as_invalid_mail(error: BiginInvalidRequestError) -> BiginInvalidMailError:
-    return BiginInvalidMailError(
+def _recast(error: BiginError, error_class: type[BiginError], *, hint: str | None) -> BiginError:
+    """Return the same error as one of another class."""
+    return error_class(
         error.message,
         status=error.status,
         code=error.code,
         details=error.details,
         request=error.request,
-        hint=error.hint,
+        retry_after=error.retry_after,
+        hint=hint,
     )
 
 
 def _may_be_read_again(error: BaseException) -> bool:
-    return isinstance(error, BiginError) and error.retryable and not isinstance(error, BiginCreditLimitError)
+    """Tell whether seconds may change the answer."""
+    return (
+        isinstance(error, BiginError)
+        and error.retryable
+        and not isinstance(error, (BiginCreditLimitError, BiginTokenLimitError, BiginTokenRefusedError))
+    )
 
 
 def _items(answer: Any, *keys: str) -> list[dict[str, Any]]:

@@ -112,6 +112,17 @@ class BiginAuthenticationError(BiginError):
     """The credentials are wrong, revoked or of another data centre."""
 
 
+class BiginTokenRefusedError(BiginAuthenticationError):
+    """
+    Bigin refuses an access token that the accounts server has only just made.
+
+    The region may be wrong, or Zoho ended the token at once, as it does with the oldest of more than fifteen;
+    a later try gets another.
+    """
+
+    retryable = True
+
+
 class BiginScopeError(BiginError):
     """The token was not granted the scope that this call needs."""
 

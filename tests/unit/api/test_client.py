@@ -153,8 +153,15 @@ def test_a_refused_token_is_renewed_once(client, sandbox):
 
 def test_a_token_that_is_always_refused_is_not_renewed_for_ever(client, sandbox):
     sandbox.fault("send_mail", "invalid_token", times=None)
-    with pytest.raises(errors.BiginAuthenticationError):
+    with pytest.raises(errors.BiginTokenRefusedError, match="region"):
         client.send_mail("Contacts", ADA, MAIL)
+    assert sandbox.counts()["token"] == 2
+
+
+def test_a_read_does_not_ask_for_token_after_token(client, sandbox):
+    sandbox.fault("users", "invalid_token", times=None)
+    with pytest.raises(errors.BiginTokenRefusedError):
+        client.get_current_user()
     assert sandbox.counts()["token"] == 2
 
 

@@ -116,6 +116,16 @@ def test_what_lasts_longer_fails_the_try_at_once_and_is_sent_by_a_later_one(
     assert len(sandbox.mails()) == 1
 
 
+def test_a_mail_whose_new_token_is_refused_too_is_sent_by_a_later_try(make_instance, sandbox):
+    sandbox.fault("send_mail", "invalid_token", times=2)
+    instance = make_instance()
+    with pytest.raises(errors.BiginTokenRefusedError):
+        instance.run()
+    instance.retry()
+    instance.run()
+    assert len(sandbox.mails()) == 1
+
+
 @pytest.mark.parametrize("fault", ["scope_mismatch", "item_error"])
 def test_what_is_refused_for_good_is_not_retried(make_instance, sandbox, fault):
     sandbox.fault("send_mail", fault)
