@@ -237,7 +237,8 @@ class BiginClient:
         **params: Any,
     ) -> Iterator[dict[str, Any]]:
         """
-        Iterate over the records that a search finds. Bigin's search index lags some seconds behind changes.
+        Iterate over the records that a search finds, of which Bigin gives the first 2,000. Its search
+        index lags some seconds behind changes.
 
         See https://www.bigin.com/developer/docs/apis/v2/search-records.html
 
@@ -247,7 +248,8 @@ class BiginClient:
         :param phone: a number to look for in all phone fields.
         :param word: a word to look for everywhere.
         :param params: further parameters of the endpoint, such as ``fields``.
-        :raises BiginInvalidRequestError: unless exactly one thing is searched for.
+        :raises BiginInvalidRequestError: unless exactly one thing is searched for, or past 2,000
+            records.
         """
         searches = {"criteria": criteria, "email": email, "phone": phone, "word": word}
         given = {name: value for name, value in searches.items() if value}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI, Request, Response
 from fastapi.exception_handlers import http_exception_handler
 from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp
 
 from airflow_provider_bigin.sandbox import account, control, emails, files, inbox, oauth, records, send_mail
@@ -25,6 +26,7 @@ def create_app(database: str = ":memory:") -> ASGIApp:
         app.include_router(part.router)
     app.add_exception_handler(ApiError, _api_error)
     app.add_exception_handler(StarletteHTTPException, _unrouted)
+    app.add_exception_handler(ClientDisconnect, _unread)
     return Edge(app, sandbox)
 
 
@@ -42,3 +44,8 @@ async def _unrouted(request: Request, error: Exception) -> Response:
             400, "INVALID_REQUEST_METHOD", "The http request method type is not a valid one"
         ).response()
     return unknown_url().response()
+
+
+async def _unread(request: Request, error: Exception) -> Response:
+    """The client died in the middle of its request: nobody reads this, and it is no fault of the sandbox."""
+    return Response(status_code=400)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 
 import pytest
@@ -222,3 +223,17 @@ def test_an_emails_list_that_never_answers(sandbox, bigin: Client):
     with pytest.raises(requests.ReadTimeout):
         requests.get(f"{sandbox.url}/bigin/v2/Contacts/{ADA}/Emails", headers=bigin.headers, timeout=0.2)
     assert bigin.send_mail().status_code == 200
+
+
+def test_a_client_that_dies_in_its_request_is_no_error_of_the_sandbox(sandbox, bigin: Client, caplog):
+    begun = (
+        f"POST /bigin/v2/Contacts/{ADA}/actions/send_mail HTTP/1.1\r\nHost: localhost\r\n"
+        f"Authorization: {bigin.headers['Authorization']}\r\n"
+        "Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"
+    )
+    with socket.create_connection(("127.0.0.1", int(sandbox.url.rsplit(":", 1)[1]))) as connection:
+        connection.sendall(begun.encode())
+    while not sandbox.statuses()["400"]:
+        pass
+    assert sandbox.mail_count() == 0
+    assert caplog.records == []
