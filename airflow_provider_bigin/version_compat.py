@@ -8,6 +8,8 @@ warning.
 from __future__ import annotations
 
 import sys
+import threading
+from functools import wraps
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -52,6 +54,7 @@ __all__ = [
     "BaseOperator",
     "BaseSensorOperator",
     "PokeReturnValue",
+    "ask_supervisor_one_by_one",
     "dag_run_url",
     "get_variable",
     "mask_secret",
@@ -59,6 +62,27 @@ __all__ = [
     "redact",
     "set_variable",
 ]
+
+
+def ask_supervisor_one_by_one() -> None:
+    """
+    Let only one thread at a time talk to the supervisor of an Airflow 3 task.
+
+    Before Airflow 3.2 ``CommsDecoder.send`` has no lock: threads that ask for a variable or a connection at
+    the same time take one another's answers, or wait for ever.
+    """
+    decoder = getattr(sys.modules.get("airflow.sdk.execution_time.comms"), "CommsDecoder", None)
+    if decoder is None or hasattr(decoder, "_thread_lock"):
+        return
+    # Reentrant, for a signal handler that asks while its own thread does.
+    send, lock = decoder.send, threading.RLock()
+
+    @wraps(send)
+    def send_alone(*args: Any, **kwargs: Any) -> Any:
+        with lock:
+            return send(*args, **kwargs)
+
+    decoder.send, decoder._thread_lock = send_alone, lock
 
 
 def mask_secret(secret: str) -> None:

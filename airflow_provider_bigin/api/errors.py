@@ -233,11 +233,16 @@ def error_from_answer(
     item = _error_item(body)
     if item is None and 200 <= status < 300:
         return None
-    item = item or {}
+    if item is None:
+        # Whatever the status: a proxy or an edge server in between answers 401, 403 and 404 too.
+        foreign_class = BiginRateLimitError if status == 429 else BiginServerError
+        return foreign_class(
+            "the answer is not one of Bigin's", status=status, request=request, retry_after=retry_after
+        )
     code = _text_or_none(item.get("code"))
     told = item.get("details")
     details: Mapping[str, Any] = told if isinstance(told, Mapping) else {}
-    message = _text_or_none(item.get("message")) or "the answer is not one of Bigin's"
+    message = _text_or_none(item.get("message")) or "Bigin does not say why"
     error_class = _error_class(status, code, message, details, no_credits_left=no_credits_left)
     return error_class(
         message,

@@ -90,14 +90,18 @@ def find_email(client: BiginClient, module: str, record_id: str, message_id: str
     Find a mail in its record's list, and read no further.
 
     The list comes newest first, ten to a page. Its default view stays empty for some accounts although
-    ``sent_from_crm`` shows the mails.
+    ``sent_from_crm`` shows the mails; whether Bigin takes that parameter everywhere is not known.
     """
     for view in (None, "sent_from_crm"):
         has_entries = False
-        for entry in islice(client.get_emails(module, record_id, type=view), MAX_ENTRIES):
-            if entry.get("message_id") == message_id:
-                return entry
-            has_entries = True
+        try:
+            for entry in islice(client.get_emails(module, record_id, type=view), MAX_ENTRIES):
+                if entry.get("message_id") == message_id:
+                    return entry
+                has_entries = True
+        except BiginError as error:
+            if view is None or error.retryable:
+                raise
         if has_entries:
             break
     return None

@@ -14,11 +14,14 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
+from airflow_provider_bigin.api.errors import BiginConnectionError
 from airflow_provider_bigin.api.mail import Mail
 
 #: Raised when the form of what is stored changes; what another version stored is an open intent of unknown
 #: time.
 VERSION = 1
+#: Seconds, at most, between what an intent says of the time and the POST.
+MAX_AGE = 15.0
 
 
 @dataclass(frozen=True)
@@ -61,9 +64,27 @@ class Intent:
             marker=marker,
         )
 
+    def is_for_the_people_of(self, module: str, record_id: str, mail: Mail) -> bool:
+        """Tell whether a mail has the same record and recipients."""
+        recipients = recipients_digests(self.salt, (address.email for address in (*mail.to, *mail.cc)))
+        return (self.module, self.record_id, self.recipients) == (module, record_id, recipients)
+
     def as_json(self) -> dict[str, Any]:
         """Return what the store keeps; it takes lists, but no tuples."""
         return {**asdict(self), "recipients": list(self.recipients)}
+
+
+def ensure_recent(since: float, now: float) -> None:
+    """
+    Make sure that the mail will leave in the time that its intent names: a store that took long to write it
+    may have used that time up.
+
+    :raises BiginConnectionError: if too much of it is over; nothing was sent, and it may be tried again.
+    """
+    if now - since > MAX_AGE:
+        raise BiginConnectionError(
+            f"Airflow took {now - since:.0f} s to write down what is about to be sent, so it is not sent now"
+        )
 
 
 @dataclass(frozen=True)

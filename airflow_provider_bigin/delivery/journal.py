@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from airflow_provider_bigin.api.client import BiginClient
-from airflow_provider_bigin.delivery.intent import Intent, read_intent
+from airflow_provider_bigin.delivery.intent import MAX_AGE, Intent, ensure_recent, read_intent
 from airflow_provider_bigin.delivery.lookup import bigin_time, latest_arrival
 from airflow_provider_bigin.delivery.once import Letter
 from airflow_provider_bigin.delivery.outcome import Outcome
@@ -25,8 +25,6 @@ from airflow_provider_bigin.delivery.task_try import TaskStateStore, TaskTry
 #: Where entries are kept; their number follows.
 KEY_PREFIX = "airflow_provider_bigin.bulk"
 VERSION = 1
-#: Seconds after which what was announced is announced anew before it is sent.
-MAX_AGE = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +138,7 @@ class Journal:
                     intent = replace(announced.intent, since=since, until=until)
                     self.open[waiting] = replace(announced, intent=intent)
                 self._write()
+                ensure_recent(since, bigin_time(self._client))
             self._waiting.discard(key)
 
     def finish(self, key: str, outcome: Outcome) -> None:
@@ -192,6 +191,8 @@ def recall(task_try: TaskTry) -> History:
             continue
         if last and entry.epoch != last.epoch:
             _begin_anew(history)
+        elif last and entry.max_tries != last.max_tries:
+            _keep_delivered(history)  # the task was cleared between these two
         history.epoch = entry.epoch
         history.results.update(entry.results)
         history.open = dict(entry.open)
@@ -202,9 +203,7 @@ def recall(task_try: TaskTry) -> History:
             _begin_anew(history)
             history.epoch = max(task_try.first_number, last.epoch + 1)
         else:
-            history.results = {
-                key: result for key, result in history.results.items() if result.outcome.is_delivered
-            }
+            _keep_delivered(history)
     history.claimed |= _message_ids(history.results.values())
     return history
 
@@ -281,6 +280,11 @@ def _begin_anew(history: History) -> None:
     """Forget the results of before the task was cleared, but remember their mails."""
     history.claimed |= _message_ids(history.results.values())
     history.results = {}
+
+
+def _keep_delivered(history: History) -> None:
+    """Forget refusals: whoever clears a failed task has cured their cause."""
+    history.results = {key: result for key, result in history.results.items() if result.outcome.is_delivered}
 
 
 def _stored_entries(store: TaskStateStore | None) -> Iterable[Any]:

@@ -50,5 +50,6 @@ def find_markers(content: str) -> set[str]:
 
 
 def _before_end_of_body(html: str, element: str) -> str:
-    end = html.lower().rfind("</body")
-    return html + element if end < 0 else html[:end] + element + html[end:]
+    # Not by lower(), which lengthens some letters, such as the Turkish İ.
+    ends = [match.start() for match in re.finditer("</body", html, re.IGNORECASE)]
+    return html[: ends[-1]] + element + html[ends[-1] :] if ends else html + element

@@ -15,7 +15,7 @@ from airflow_provider_bigin.api.errors import (
 )
 from airflow_provider_bigin.api.mail import Mail
 from airflow_provider_bigin.delivery.attempt import send_repeatedly
-from airflow_provider_bigin.delivery.intent import Intent, SendState, read_state
+from airflow_provider_bigin.delivery.intent import Intent, SendState, ensure_recent, read_state
 from airflow_provider_bigin.delivery.lookup import (
     Absent,
     Found,
@@ -101,7 +101,22 @@ class Delivery:
             # What is looked for is what the intent says, not what this try would render.
             intent = state.intent or self._presumed_intent(letter, marker)
             found = self._look_for_earlier(intent, claimed, was_cleared=was_cleared)
-            if found:
+            if (
+                found
+                and was_cleared
+                and not intent.is_for_the_people_of(letter.module, letter.record_id, letter.mail)
+            ):
+                log.info(
+                    "That mail, from before the task was cleared, was for others than the present one, which"
+                    " is sent now."
+                )
+                claimed = (*claimed, found.message_id)
+            elif found:
+                if was_cleared:
+                    log.info(
+                        "This is the mail from before the task was cleared. Clear the task once more to send"
+                        " another."
+                    )
                 sent = SendState(
                     "sent", self._try.max_tries, epoch, message_id=found.message_id, claimed=claimed
                 )
@@ -146,11 +161,6 @@ class Delivery:
         verdict = settle(self._client, {0: intent}, until=until, claimed=claimed)[0]
         if isinstance(verdict, Found):
             _log_found(verdict)
-            if was_cleared:
-                log.info(
-                    "This is the mail from before the task was cleared. Clear the task once more to send"
-                    " another."
-                )
             return verdict
         decision = decide(
             verdict,
@@ -175,6 +185,7 @@ class Delivery:
             )
             state = SendState("open", state.max_tries, state.epoch, intent, claimed=state.claimed)
             self._try.announce(STATE_KEY, state.as_json())
+            ensure_recent(now, bigin_time(self._client))
 
         def post() -> SentMail:
             return self._client.send_mail(module, record_id, mail, before_post=announce)
@@ -281,7 +292,7 @@ def describe(verdict: Verdict) -> str:
 def _log_found(found: Found) -> None:
     how = "by its mark" if found.by_marker else "by its subject, recipients and time"
     log.info(
-        "The mail was sent (message_id %s); it was found %s. Not sending it again.", found.message_id, how
+        "The mail was sent (message_id %s); it was found %s. It is not sent again.", found.message_id, how
     )
 
 

@@ -172,16 +172,15 @@ class BiginSendMailOperator(BaseOperator):
         from airflow_provider_bigin.delivery.task_try import TaskTry
 
         letter = self._checked_letter()
-        files = self._checked_files(letter.mail)
         marker_key = (
             hook.settings.marker_key
         )  # a connection that cannot work is an error before any request goes out
         if self.is_dry_run:
-            self._log_dry_run(letter, files, hook)
+            self._log_dry_run(letter, self._checked_files(letter.mail), hook)
             return None
         if not self.durable:
             return hook.post_mail(
-                letter.module, letter.record_id, self._completed(letter.mail, files, hook)
+                letter.module, letter.record_id, self._completed(letter.mail, hook)
             ).message_id
         delivery = Delivery(
             hook.get_conn(),
@@ -190,7 +189,7 @@ class BiginSendMailOperator(BaseOperator):
             marker_key=marker_key,
             mark_text=self.mark_text,
         )
-        return delivery.deliver(letter, complete=lambda mail: self._completed(mail, files, hook))
+        return delivery.deliver(letter, complete=lambda mail: self._completed(mail, hook))
 
     def _checked_letter(self) -> Letter:
         """Check all arguments that can be checked without a request."""
@@ -225,9 +224,12 @@ class BiginSendMailOperator(BaseOperator):
         check_attachable(files, already_attached=len(mail.attachments))
         return files
 
-    def _completed(self, mail: Mail, files: Sequence[File], hook: BiginHook) -> Mail:
-        """Give the mail what takes requests: the default sender and the uploaded files."""
-        uploaded = hook.get_conn().upload_files(files)
+    def _completed(self, mail: Mail, hook: BiginHook) -> Mail:
+        """
+        Give the mail what takes requests: the default sender and the uploaded files. A retry whose mail is
+        sent already comes by without: its files may be gone.
+        """
+        uploaded = hook.get_conn().upload_files(self._checked_files(mail))
         return hook.with_sender(replace(mail, attachments=(*mail.attachments, *uploaded)))
 
     def _log_dry_run(self, letter: Letter, files: Sequence[File], hook: BiginHook) -> None:

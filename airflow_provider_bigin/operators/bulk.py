@@ -18,7 +18,11 @@ from airflow_provider_bigin.bulk.results import (
 )
 from airflow_provider_bigin.operators.content import is_content_file, read_content_file
 from airflow_provider_bigin.utils.tables import to_table_path, write_table
-from airflow_provider_bigin.version_compat import AirflowFailException, BaseOperator
+from airflow_provider_bigin.version_compat import (
+    AirflowFailException,
+    BaseOperator,
+    ask_supervisor_one_by_one,
+)
 
 if TYPE_CHECKING:
     import os
@@ -187,6 +191,7 @@ class BiginBulkSendMailOperator(BaseOperator):
         from airflow_provider_bigin.delivery.task_try import TaskTry
 
         self._check_options()
+        ask_supervisor_one_by_one()
         results_path = to_table_path(self.results_path, "results_path") if self.results_path else None
         marker_key = hook.settings.marker_key
         gate = Gate(self.max_concurrency, hook.clock)

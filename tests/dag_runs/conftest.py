@@ -30,17 +30,26 @@ def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def run_dag(airflow_home: Path, sandbox: SandboxControl) -> Callable[[str, Path], list[TaskRow]]:
+def airflow(airflow_home: Path, sandbox: SandboxControl) -> Callable[..., None]:
+    """Run a command of Airflow, with a folder of DAGs and a connection to the sandbox."""
+
+    def run(folder: Path, *command: str) -> None:
+        _airflow(
+            airflow_home,
+            *command,
+            AIRFLOW__CORE__DAGS_FOLDER=str(folder),
+            AIRFLOW_CONN_BIGIN_DEFAULT=json.dumps(sandbox.connection()),
+        )
+
+    return run
+
+
+@pytest.fixture
+def run_dag(airflow: Callable[..., None], airflow_home: Path) -> Callable[[str, Path], list[TaskRow]]:
     """Run a DAG of a folder and return its task instances."""
 
     def run(dag_id: str, folder: Path) -> list[TaskRow]:
-        connection = json.dumps(sandbox.connection())
-        _airflow(
-            airflow_home,
-            *("dags", "test", dag_id),
-            AIRFLOW__CORE__DAGS_FOLDER=str(folder),
-            AIRFLOW_CONN_BIGIN_DEFAULT=connection,
-        )
+        airflow(folder, "dags", "test", dag_id)
         with closing(sqlite3.connect(airflow_home / "airflow.db")) as database:
             return database.execute(
                 "SELECT task_id, map_index, rendered_map_index, state FROM task_instance WHERE dag_id = ?",

@@ -75,9 +75,9 @@ def test_codes(status, code, message, details, error_class):
     [
         (302, errors.BiginServerError),
         (400, errors.BiginServerError),
-        (401, errors.BiginAuthenticationError),
-        (403, errors.BiginPermissionError),
-        (404, errors.BiginNotFoundError),
+        (401, errors.BiginServerError),
+        (403, errors.BiginServerError),
+        (404, errors.BiginServerError),
         (429, errors.BiginRateLimitError),
         (502, errors.BiginServerError),
     ],

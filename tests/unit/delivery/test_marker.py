@@ -40,6 +40,11 @@ def test_it_stays_inside_the_body():
     assert marked == f'<html><body>Hi<span class="{MARKER}"></span></body></html>'
 
 
+def test_letters_that_lower_case_lengthens_do_not_shift_it():
+    marked = with_marker(html_mail("<html><body>İyi günler</body></html>"), MARKER).content
+    assert marked == f'<html><body>İyi günler<span class="{MARKER}"></span></body></html>'
+
+
 def test_a_text_mail_bears_it_only_if_asked_for():
     mail = Mail.compose(to="a@b.c", content="Hi", mail_format="text")
     assert with_marker(mail, MARKER) == mail

@@ -436,6 +436,23 @@ class TestTries:
         assert (result["sent"], result["already_sent"]) == (1, 4)
         assert records_of(sandbox) == sorted(row["record_id"] for row in rows)
 
+    def test_a_clear_is_remembered_if_its_first_try_is_cut_short(self, make_instance, sandbox, store):
+        if store is None:
+            pytest.skip("nothing tells what was sent")
+        rows = people(sandbox, 2)
+        refused = rows[0]["record_id"]
+        sandbox.fault("send_mail", "item_error", record_id=refused)
+        instance = make_instance(rows)
+        with pytest.raises(AirflowFailException, match="1 failed"):
+            instance.run()
+        instance.clear(sandbox.now())
+        sandbox.fault("send_mail", "429_credits", record_id=refused)
+        with pytest.raises(errors.BiginMailsLeftError):
+            instance.run()
+        instance.retry()
+        assert instance.run()["sent"] == 1
+        assert records_of(sandbox) == sorted(row["record_id"] for row in rows)
+
     def test_wrong_credentials_end_the_run(self, make_instance, sandbox):
         sandbox.fault("send_mail", "scope_mismatch", times=None)
         with pytest.raises(AirflowFailException, match="OAUTH_SCOPE_MISMATCH"):

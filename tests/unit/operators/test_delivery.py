@@ -343,6 +343,41 @@ class TestWithStore:
         assert instance.run() == first
         assert sandbox.counts()["send_mail"] == 1
 
+    def test_a_retry_after_the_send_needs_no_files(self, make_instance, sandbox, tmp_path):
+        file = tmp_path / "report.txt"
+        file.write_text("x")
+        instance = make_instance(files=[str(file)])
+        first = instance.run()
+        file.unlink()
+        instance.retry()
+        assert instance.run() == first
+
+    def test_an_intent_that_took_long_to_write_is_written_anew(self, make_instance, sandbox, monkeypatch):
+        set_state, slow = StateStore.set, [100]
+
+        def set_slowly(self, key, value, **kwargs):
+            set_state(self, key, value, **kwargs)
+            if slow:
+                sandbox.advance(slow.pop())
+
+        monkeypatch.setattr(StateStore, "set", set_slowly)
+        sandbox.fault("send_mail", "lost_answer")
+        message_id = make_instance().run()
+        assert [mail["message_id"] for mail in sandbox.mails()] == [message_id]
+
+    def test_after_a_clear_a_mail_to_others_is_not_taken_for_the_present_one(self, make_instance, sandbox):
+        sandbox.settings(emails_lag=300)
+        sandbox.fault("send_mail", "lost_answer")
+        instance = make_instance()
+        with pytest.raises(errors.BiginOutcomePendingError):
+            instance.run()
+        sandbox.advance(300)
+        instance.task = make_instance(to="grace.hopper@example.org").task
+        instance.clear(sandbox.now())
+        message_id = instance.run()
+        newest, oldest = sandbox.mails()
+        assert newest["message_id"] == message_id != oldest["message_id"]
+
     def test_a_write_that_fails_sends_nothing(self, make_instance, sandbox, monkeypatch, store):
         def refuse(*args, **kwargs):
             raise OSError("no supervisor")

@@ -48,6 +48,14 @@ def test_it_waits_until_the_mail_is_opened(make_sensor, sandbox, mail):
     assert make_sensor().execute({}) == "opened"
 
 
+def test_an_account_that_takes_no_type_is_asked_again(make_sensor, sandbox):
+    sandbox.settings(emails_type=False, emails_lag=30)
+    with pytest.raises(AirflowSensorTimeout):
+        make_sensor(status="sent").execute({})
+    sandbox.advance(60)
+    assert make_sensor(status="sent").execute({}) == "sent"
+
+
 def test_timeout_with_soft_fail_skips(make_sensor):
     with pytest.raises(AirflowSkipException):
         make_sensor(soft_fail=True).execute({})
