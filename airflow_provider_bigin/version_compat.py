@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import wraps
 from importlib import import_module
 from importlib.util import find_spec
@@ -27,7 +29,14 @@ def _first(name: str, *modules: str) -> Any:
 
 
 if TYPE_CHECKING:
-    from airflow.sdk import BaseHook, BaseNotifier, BaseOperator, BaseSensorOperator, PokeReturnValue
+    from airflow.sdk import (
+        NEVER_EXPIRE,
+        BaseHook,
+        BaseNotifier,
+        BaseOperator,
+        BaseSensorOperator,
+        PokeReturnValue,
+    )
     from airflow.sdk.exceptions import AirflowFailException
 else:
     #: Where each name is, newest Airflow first.
@@ -37,6 +46,7 @@ else:
         "BaseNotifier": ("airflow.sdk", "airflow.notifications.basenotifier"),
         "BaseOperator": ("airflow.sdk", "airflow.models"),
         "BaseSensorOperator": ("airflow.sdk", "airflow.sensors.base"),
+        "NEVER_EXPIRE": ("airflow.sdk",),
         "PokeReturnValue": ("airflow.sdk", "airflow.sensors.base"),
     }
 
@@ -48,6 +58,7 @@ else:
 
 
 __all__ = [
+    "NEVER_EXPIRE",
     "AirflowFailException",
     "BaseHook",
     "BaseNotifier",
@@ -56,10 +67,13 @@ __all__ = [
     "PokeReturnValue",
     "ask_supervisor_one_by_one",
     "dag_run_url",
+    "delete_database_variable",
+    "get_database_variable",
     "get_variable",
     "mask_secret",
     "object_storage_path",
     "redact",
+    "set_database_variable",
     "set_variable",
 ]
 
@@ -105,9 +119,78 @@ def set_variable(key: str, value: str, *, description: str) -> None:
 
 def _variable() -> Any:
     """Return the class that asks the supervisor, in a task of Airflow 3; elsewhere the database's."""
-    task_runner = sys.modules.get("airflow.sdk.execution_time.task_runner")
-    has_supervisor = hasattr(task_runner, "SUPERVISOR_COMMS")
-    return _first("Variable", "airflow.sdk" if has_supervisor else "airflow.models")
+    return _first("Variable", "airflow.sdk" if _supervisor_comms() else "airflow.models")
+
+
+def get_database_variable(key: str) -> str | None:
+    """
+    Return the value of a Variable of the metadata database, or None if there is none.
+
+    Secrets backends, which ``Variable.get`` asks first, are left out; so they are by the next two.
+    """
+    comms = _supervisor_comms()
+    if comms is None:
+        with _database_session() as (session, variable):
+            row = session.query(variable).filter(variable.key == key).one_or_none()
+            return None if row is None else str(row.val)
+    from airflow.sdk.exceptions import AirflowRuntimeError
+    from airflow.sdk.execution_time.comms import ErrorResponse, GetVariable
+
+    answer = comms.send(GetVariable(key=key))
+    if not isinstance(answer, ErrorResponse):
+        return str(answer.value)
+    if answer.error.value != "VARIABLE_NOT_FOUND":
+        raise AirflowRuntimeError(answer)
+    return None
+
+
+def set_database_variable(key: str, value: str, *, description: str) -> None:
+    """Create or replace a Variable of the metadata database."""
+    comms = _supervisor_comms()
+    if comms is None:
+        with _database_session() as (session, variable):
+            session.query(variable).filter(variable.key == key).delete()
+            session.add(variable(key=key, val=value, description=description))
+        return
+    from airflow.sdk.execution_time.comms import PutVariable
+
+    _refuse_error(comms.send(PutVariable(key=key, value=value, description=description)))
+
+
+def delete_database_variable(key: str) -> None:
+    """Delete a Variable of the metadata database, if there is one."""
+    comms = _supervisor_comms()
+    if comms is None:
+        with _database_session() as (session, variable):
+            session.query(variable).filter(variable.key == key).delete()
+        return
+    from airflow.sdk.execution_time.comms import DeleteVariable
+
+    if get_database_variable(key) is not None:  # Airflow complains of one that is not there
+        _refuse_error(comms.send(DeleteVariable(key=key)))
+
+
+def _supervisor_comms() -> Any:
+    """Return the connection of an Airflow 3 task to its supervisor; None elsewhere."""
+    return getattr(sys.modules.get("airflow.sdk.execution_time.task_runner"), "SUPERVISOR_COMMS", None)
+
+
+@contextmanager
+def _database_session() -> Iterator[tuple[Any, Any]]:
+    """Open a session of the metadata database, for its Variables."""
+    from airflow.models import Variable
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        yield session, Variable
+
+
+def _refuse_error(answer: Any) -> None:
+    from airflow.sdk.exceptions import AirflowRuntimeError
+    from airflow.sdk.execution_time.comms import ErrorResponse
+
+    if isinstance(answer, ErrorResponse):
+        raise AirflowRuntimeError(answer)
 
 
 def object_storage_path(url: str) -> Any:

@@ -1,78 +1,169 @@
-"""One POST, repeated only while it surely did not run."""
+"""What Airflow tells of the running try of a task, and where its state is kept, on every version from 2.11 on."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from typing import TypeVar
+import os
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NoReturn
 
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
-
-from airflow_provider_bigin.api.clock import Clock
-from airflow_provider_bigin.api.errors import (
-    BiginConnectionError,
-    BiginCreditLimitError,
-    BiginError,
-    BiginRateLimitError,
-    BiginServerError,
-    BiginTokenLimitError,
-)
+from airflow_provider_bigin.api.errors import BiginConfigurationError, BiginStaleAttemptError
+from airflow_provider_bigin.delivery.identity import digest, first_try_since_clear
+from airflow_provider_bigin.delivery.store import NoStore, StateStore, TaskStateStore, VariableStore
 
 log = logging.getLogger(__name__)
 
-Answer = TypeVar("Answer")
-
-#: How often a POST is made within one try, and the longest pause in seconds: what lasts longer is for
-#: Airflow's own retries.
-MAX_ATTEMPTS = 6
-MAX_PAUSE = 60.0
+FINISHED = ("success", "failed", "skipped", "upstream_failed", "removed")
+GIVEN_UP = "Airflow has given up on this try of the task, so it sends nothing"
 
 
-def send_repeatedly(send: Callable[[], Answer], *, clock: Clock) -> Answer:
+@dataclass(frozen=True)
+class TaskAttempt:
     """
-    Send, and send again while Bigin surely did not: it was not reached, or refused for a passing reason
-    before it began.
+    One try of one task instance.
 
-    :param send: announces and makes one POST.
-    :param clock: waits.
-    :raises BiginError: the last one, as it was.
+    :param identity: DAG, run, task and map index; and the operator, if it runs inside another task.
+    :param number: of the try, from 1.
+    :param max_tries: Airflow's number of the last try; a clear raises it, a retry does not.
+    :param clear_number: how often the run was cleared.
+    :param retries: of the task, as they are now.
+    :param run: tells runs under the same id apart.
+    :param run_start: when the run began, in epoch seconds; None if Airflow does not tell.
+    :param store: survives retries.
+    :param ensure_wanted: asks Airflow, and raises :class:`BiginStaleAttemptError` if it no longer counts on
+        this try. A worker that was frozen may wake after its task has failed or been replaced.
     """
-    retrying = Retrying(
-        retry=retry_if_exception(may_be_repeated),
-        stop=stop_after_attempt(MAX_ATTEMPTS),
-        wait=_pause,
-        sleep=clock.sleep,
-        before_sleep=_log_repeat,
-        reraise=True,
+
+    identity: tuple[str | int, ...]
+    number: int
+    max_tries: int
+    clear_number: int
+    retries: int
+    run: str
+    run_start: float | None
+    store: StateStore
+    ensure_wanted: Callable[[], None]
+
+    @property
+    def first_number(self) -> int:
+        """The number of the first try since the task was last cleared."""
+        first = first_try_since_clear(max_tries=self.max_tries, retries=self.retries)
+        return max(1, min(self.number, first))
+
+    @property
+    def is_last(self) -> bool:
+        """Whether Airflow has no retry left."""
+        return self.number > self.max_tries
+
+    @classmethod
+    def from_context(
+        cls, context: Mapping[str, Any], task: Any, *, describe: Callable[[], str]
+    ) -> TaskAttempt:
+        """
+        Read the context that Airflow gives to ``execute()``.
+
+        :param task: the operator that is executed.
+        :param describe: writes its mails down; called if it runs inside another task, to tell it from others.
+        :raises BiginConfigurationError: if ``[bigin] state`` is not a valid value.
+        """
+        ti, dag_run = context["ti"], context["dag_run"]
+        map_index = -1 if ti.map_index is None else ti.map_index
+        identity: tuple[str | int, ...] = (ti.dag_id, ti.run_id, ti.task_id, map_index)
+        if not _is_same_task(context["task"], task):
+            identity = (*identity, _inner_key(ti, task.task_id, describe()))
+        start = getattr(dag_run, "start_date", None)
+        return cls(
+            identity=identity,
+            number=ti.try_number,
+            max_tries=ti.max_tries,
+            clear_number=getattr(dag_run, "clear_number", None) or 0,
+            retries=context["task"].retries or 0,
+            # Airflow 2 tells its row's id, Airflow 3 when the run was due.
+            run=str(getattr(dag_run, "run_after", None) or getattr(dag_run, "id", "")),
+            run_start=start.timestamp() if start else None,
+            store=_configured_store(context, identity),
+            ensure_wanted=partial(_ensure_wanted, ti),
+        )
+
+
+def _configured_store(context: Mapping[str, Any], identity: tuple[str | int, ...]) -> StateStore:
+    from airflow.configuration import conf
+
+    kind = conf.get("bigin", "state", fallback="auto").strip().lower()
+    if kind == "none":
+        return NoStore()
+    if kind != "auto":
+        raise BiginConfigurationError(
+            f"[bigin] state = {kind!r} in the Airflow configuration: use auto or none"
+        )
+    store = context.get("task_state_store")
+    return VariableStore(identity) if store is None else TaskStateStore(store, *identity[4:])
+
+
+def _is_same_task(outer: Any, task: Any) -> bool:
+    """Tell whether an operator is the task itself; Airflow 2 executes a copy."""
+    return outer is task or (type(outer) is type(task) and outer.task_id == task.task_id)
+
+
+#: The task instance that executes operators in its body, and how many equal ones it has executed.
+_inner: tuple[Any, Counter[str]] = (None, Counter())
+
+
+def _inner_key(ti: Any, task_id: str, description: str) -> str:
+    """Name an operator that is executed inside another task: by its id, its mails, its number among equals."""
+    global _inner
+    if _inner[0] is not ti:
+        _inner = (ti, Counter())
+    key = digest(f"{task_id}\n{description}")
+    _inner[1][key] += 1
+    return f"{key}-{_inner[1][key]}"
+
+
+def _ensure_wanted(task_instance: Any) -> None:
+    if not hasattr(task_instance, "get_task_states"):
+        _ensure_wanted_by_airflow_2(task_instance)
+        return
+    is_mapped = task_instance.map_index is not None and task_instance.map_index >= 0
+    states = task_instance.get_task_states(
+        dag_id=task_instance.dag_id,
+        task_ids=[task_instance.task_id],
+        run_ids=[task_instance.run_id],
+        map_index=task_instance.map_index if is_mapped else None,
     )
-    return retrying(send)
+    # Keyed by run and then by task, where a mapped task's key ends in its map index.
+    if "running" not in states.get(task_instance.run_id, {}).values():
+        raise BiginStaleAttemptError(GIVEN_UP)
 
 
-def may_be_repeated(error: BaseException) -> bool:
-    """Tell whether the mail surely did not leave and seconds may change the answer."""
-    return (
-        isinstance(error, (BiginRateLimitError, BiginConnectionError, BiginServerError))
-        and not isinstance(error, (BiginCreditLimitError, BiginTokenLimitError))
-        and error.sent == "no"
-        and (error.retry_after or 0) <= MAX_PAUSE
+def _ensure_wanted_by_airflow_2(task_instance: Any) -> None:
+    """
+    Look into the database, as tasks may there. ``airflow dags test`` runs tasks in state ``scheduled``, and
+    ``airflow tasks test`` writes no state at all.
+    """
+    if getattr(task_instance, "test_mode", False):
+        return
+    row = type(task_instance).get_task_instance(
+        dag_id=task_instance.dag_id,
+        run_id=task_instance.run_id,
+        task_id=task_instance.task_id,
+        map_index=task_instance.map_index,
     )
+    if row and row.try_number == task_instance.try_number and row.state in ("running", "scheduled"):
+        return
+    if row and row.state not in FINISHED:
+        _end_process()
+    raise BiginStaleAttemptError(GIVEN_UP)
 
 
-_exponential_pause = wait_random_exponential(multiplier=1, max=MAX_PAUSE)
-
-
-def _pause(state: RetryCallState) -> float:
-    """Back off exponentially with jitter, and no less than the server asks for."""
-    return max(_exponential_pause(state), _error(state).retry_after or 0)
-
-
-def _log_repeat(state: RetryCallState) -> None:
-    error, pause = _error(state), state.next_action.sleep if state.next_action else 0
-    log.info("Not sent (%s); trying again in %.0f s.", error.code or type(error).__name__, pause)
-
-
-def _error(state: RetryCallState) -> BiginError:
-    error = state.outcome.exception() if state.outcome else None
-    if not isinstance(error, BiginError):
-        raise TypeError("only Bigin's errors are repeated")
-    return error
+def _end_process() -> NoReturn:
+    """
+    End without an exception: while the task is not finished, Airflow 2 writes the failure of a try that it
+    has given up on over the state of its successor (``TaskInstance.fetch_handle_failure_context`` reads the
+    row again and does not compare ``try_number``).
+    """
+    log.error("%s; its process ends.", GIVEN_UP)
+    logging.shutdown()
+    os._exit(1)

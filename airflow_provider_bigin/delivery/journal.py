@@ -1,312 +1,462 @@
 """
-The journal of many mails: which are announced, and what became of those before, in few writes.
+The journal of a task's mails: what earlier tries have left, and what this one writes.
 
-It is a sequence of entries in Airflow's task state store, one key for each. Every entry holds the results
-since the entry before it and the intents of all mails that may be sent from now on, or whose outcome is open:
-so one write closes a block of mails and opens the next. Of the intents only those of the last entry count.
+One write closes a block of mails and opens the next.
 """
 
 from __future__ import annotations
 
-import hashlib
+import json
+import logging
+import math
+import secrets
 import threading
-from collections import defaultdict, deque
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_provider_bigin.api.client import BiginClient
-from airflow_provider_bigin.delivery.intent import MAX_AGE, Intent, ensure_recent, read_intent
-from airflow_provider_bigin.delivery.lookup import bigin_time, latest_arrival
-from airflow_provider_bigin.delivery.once import Letter
-from airflow_provider_bigin.delivery.outcome import Outcome
-from airflow_provider_bigin.delivery.task_try import TaskStateStore, TaskTry
+from tenacity import Retrying, retry_if_exception, wait_random_exponential
 
-#: Where entries are kept; their number follows.
-KEY_PREFIX = "airflow_provider_bigin.bulk"
-VERSION = 1
+from airflow_provider_bigin.api.clock import Clock
+from airflow_provider_bigin.api.errors import BiginJournalError, BiginStaleAttemptError
+from airflow_provider_bigin.delivery.attempt import TaskAttempt
+from airflow_provider_bigin.delivery.identity import Item, Kept, Name, was_cleared
+from airflow_provider_bigin.delivery.state import (
+    VERSION,
+    Head,
+    Intent,
+    Result,
+    Segment,
+    Window,
+    as_json,
+    read_head,
+    read_segment,
+)
 
+log = logging.getLogger(__name__)
 
-@dataclass(frozen=True, slots=True)
-class Announced:
-    """A mail that may be sent, or may have been; ``addressee`` tells whom it is for."""
-
-    addressee: str
-    intent: Intent
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What became of an announced mail."""
-
-    addressee: str
-    outcome: Outcome
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One write."""
-
-    max_tries: int
-    epoch: int
-    results: Mapping[str, Result]
-    open: Mapping[str, Announced]
-    is_complete: bool
-
-    def as_json(self) -> dict[str, Any]:
-        """Return what the store keeps."""
-        return {
-            "version": VERSION,
-            "max_tries": self.max_tries,
-            "epoch": self.epoch,
-            "results": [
-                [key, result.addressee, *_outcome_as_list(result.outcome)]
-                for key, result in self.results.items()
-            ],
-            "open": [
-                [key, announced.addressee, announced.intent.as_json()] for key, announced in self.open.items()
-            ],
-            "complete": self.is_complete,
-        }
+#: Results that a head holds, and the bytes that it has, at most: Airflow warns of values over 64 KB.
+MAX_RESULTS = 200
+MAX_HEAD_SIZE = 60_000
+#: Seconds for which a write is repeated.
+WRITE_PATIENCE = 30.0
+#: Seconds, at most, between Airflow's word that a try is wanted and what is done on it.
+MAX_WORD_AGE = 1.0
+#: Seconds between an intent and its POST, at most.
+LEASE = 15.0
 
 
 @dataclass
-class History:
+class Go:
     """
-    What earlier tries have left.
+    What a person asked for once, as far as it has come: every try continues one, or begins one.
 
-    ``results`` are those since the task was last cleared after a success; ``claimed`` are the mails that
-    earlier sends have had. ``is_whole`` is False if an entry could not be understood.
+    :param id: random.
+    :param salt: of its digests.
+    :param asked: number of the first try since a person asked.
+    :param is_new: whether this try begins it.
+    :param is_damaged: whether an earlier head was lost, so that of mails without an entry nothing is known.
+    :param is_whole: whether all its segments were read.
+    :param first: number of its first segment; those before belong to earlier goes.
+    :param count: number of segments.
+    :param open: the intents without a result.
+    :param results: those that are in no segment yet.
+    :param archive: results of the go before, to be moved to a segment.
+    :param words: the last word on each mail with a result.
+    :param owners: who may have written the head without having replaced this try.
     """
 
-    epoch: int
-    length: int = 0
-    was_cleared: bool = False
+    id: str = field(default_factory=lambda: secrets.token_hex(16))
+    salt: str = field(default_factory=lambda: secrets.token_hex(8))
+    asked: int = 1
+    is_new: bool = True
+    is_complete: bool = False
+    is_damaged: bool = False
     is_whole: bool = True
-    results: dict[str, Result] = field(default_factory=dict)
-    open: dict[str, Announced] = field(default_factory=dict)
-    claimed: set[str] = field(default_factory=set)
+    first: int = 0
+    count: int = 0
+    open: dict[Name, Intent] = field(default_factory=dict)
+    results: list[Result] = field(default_factory=list)
+    archive: list[Result] = field(default_factory=list)
+    words: dict[Name, Result] = field(default_factory=dict)
+    owners: frozenset[str] = frozenset()
+
+    @property
+    def is_known(self) -> bool:
+        """Whether what is not stored was surely not begun."""
+        return self.is_whole and not self.is_damaged
+
+    def stored(self) -> dict[Item, Kept]:
+        """Return all entries; an intent outweighs an older refusal."""
+        entries: dict[Item, Kept] = {word.item: word.status for word in self.words.values()}
+        entries.update({intent.item: "open" for intent in self.open.values()})
+        return entries
+
+
+# ---- what earlier tries have left ----
+
+
+def recall(attempt: TaskAttempt) -> Go:
+    """
+    Read what earlier tries have left, and tell which go this try belongs to.
+
+    :raises Exception: what the store raises: a read that fails is never "nothing is there".
+    """
+    store = attempt.store
+    if not store.keeps:
+        return _unkept_go(attempt)
+    stored = store.read("head")
+    head = read_head(stored)
+    if head is None:
+        return _go_without_head(attempt, is_damaged=stored is not None)
+    is_of_another_run = store.is_shared and _is_of_another_run(head, attempt)
+    is_cleared = was_cleared(
+        max_tries=attempt.max_tries,
+        clear_number=attempt.clear_number,
+        retries=attempt.retries,
+        stored_max_tries=head.max_tries,
+        stored_clear_number=head.clear_number,
+        stored_try=head.attempt,
+    )
+    owners = frozenset({head.owner})
+    if is_of_another_run or (head.complete and is_cleared):
+        return Go(
+            asked=attempt.number,
+            first=head.segments[1],
+            count=head.segments[1],
+            archive=list(head.results),
+            owners=owners,
+        )
+    go = Go(
+        id=head.go,
+        salt=head.salt,
+        asked=attempt.number if is_cleared else head.asked,
+        is_new=False,
+        is_complete=head.complete,
+        is_damaged=head.damaged,
+        first=head.segments[0],
+        count=head.segments[1],
+        open={intent.item.name: intent for intent in head.open},
+        results=list(head.results),
+        owners=owners,
+    )
+    results: list[Result] = []
+    for number in range(*head.segments):
+        segment = read_segment(store.read(f"segment.{number}"))
+        if segment is None or segment.go != head.go:
+            go.is_whole = False
+        else:
+            results += segment.results
+    words = {result.item.name: result for result in (*results, *head.results)}  # a later word counts
+    go.words = {
+        name: word
+        for name, word in words.items()
+        # Where words are missing, a refusal may not be the last one.
+        if name not in go.open and (go.is_known or word.status == "done")
+    }
+    return go
+
+
+def read_claims(attempt: TaskAttempt, go: Go) -> tuple[set[str], bool]:
+    """
+    Read which mails are known to be other sends: of this go and of all before it.
+
+    :return: their ids, and whether none is missing.
+    """
+    claims = {word.message_id for word in (*go.words.values(), *go.archive) if word.message_id}
+    is_whole = go.is_known
+    for number in range(go.first if not go.is_damaged else 0):
+        segment = read_segment(attempt.store.read(f"segment.{number}"))
+        if segment is None:
+            is_whole = False
+        else:
+            claims |= {result.message_id for result in segment.results if result.message_id}
+    return claims, is_whole
+
+
+def _unkept_go(attempt: TaskAttempt) -> Go:
+    """Begin a go that nothing is kept of: its marks are made of the try, its salt of the task."""
+    is_first = attempt.number == 1
+    return Go(
+        id="",
+        salt="",
+        asked=1 if is_first else attempt.first_number,
+        is_damaged=not is_first,
+    )
+
+
+def _go_without_head(attempt: TaskAttempt, *, is_damaged: bool) -> Go:
+    """
+    Begin a go where no head can be read.
+
+    On a shared store it may also mean that the task was green and its state deleted; then only a first try
+    since a clear begins anew.
+    """
+    store = attempt.store
+    count = 0
+    if is_damaged or store.is_shared or attempt.number > 1:
+        while store.read(f"segment.{count}") is not None:
+            count += 1
+    is_first = attempt.number in (1, attempt.first_number)
+    is_unknown = store.is_shared and not is_first
+    if is_damaged or count or is_unknown:
+        asked = attempt.first_number if store.is_shared else attempt.number
+        return Go(asked=asked, is_damaged=True, first=count, count=count)
+    return Go(asked=attempt.number)
+
+
+def _is_of_another_run(head: Head, attempt: TaskAttempt) -> bool:
+    """Tell whether a head was left by a run that was deleted, and made again under its id."""
+    return (
+        head.run != attempt.run
+        or attempt.number < head.attempt
+        or attempt.clear_number < head.clear_number
+        or (attempt.number == head.attempt and attempt.run_start != head.run_start)
+    )
+
+
+# ---- writing ----
 
 
 class Journal:
     """
-    Keep the journal of one try. Safe to use from several threads.
+    Write the journal of one try. Safe to use from several threads.
 
-    :param task_try: the running try, whose store keeps the entries; without a store nothing is kept.
-    :param client: tells Bigin's time.
+    :param attempt: the running try, whose store keeps it.
+    :param go: what :func:`recall` returned.
+    :param clock: counts durations and waits.
+    :param new_window: makes the window of an intent that is written now.
     """
 
-    def __init__(self, task_try: TaskTry, client: BiginClient) -> None:
-        self.history = recall(task_try)
-        self.epoch = self.history.epoch
-        self.open = dict(self.history.open)
-        self._try = task_try
-        self._client = client
-        self._length = self.history.length
-        self._results: dict[str, Result] = {}  # since the last entry
-        self._waiting: set[str] = set()  # announced, and surely not sent yet
-        self._lock = threading.Lock()
+    def __init__(self, attempt: TaskAttempt, go: Go, clock: Clock, new_window: Callable[[], Window]) -> None:
+        self._attempt = attempt
+        self._go = go
+        self._clock = clock
+        self._new_window = new_window
+        self._owner = secrets.token_hex(8)
+        self._owners = go.owners | {self._owner}
+        self._lock = threading.RLock()
+        self._closed_by: Exception | None = None
+        self._leased: dict[Name, float] = {}  # when the intents were written
+        self._waiting: set[Name] = set()  # of these, those that are not under way
+        self._asked_at = -math.inf
+        self._has_head = not go.is_new or bool(go.owners)
+        self.is_dirty = False
 
-    def announce(self, letters: Mapping[str, tuple[Letter, str]]) -> None:
+    def record_intents(self, intents: Mapping[Name, Intent]) -> None:
         """
-        Announce mails that are about to be sent, each with its marker.
+        Write down what is about to be posted, and all results since the last write.
 
-        :raises BiginTryGivenUpError: if Airflow has given up on this try.
+        :param intents: by name; their windows are set here.
+        :raises BiginJournalError: if that is not confirmed; nothing of it may be posted.
+        :raises BiginStaleAttemptError: if this try was replaced.
         """
         with self._lock:
-            since, until = self._window()
-            for key, (letter, marker) in letters.items():
-                intent = Intent.of(
-                    letter.module, letter.record_id, letter.mail, since=since, until=until, marker=marker
+            self._go.open.update(intents)
+            self._lease(intents)
+            try:
+                self._write_head()
+            except Exception:
+                for name in intents:
+                    self.discard_intent(name)
+                raise
+
+    def ensure_postable(self, name: Name) -> None:
+        """
+        Make sure that a mail may be posted now: its intent is recent and Airflow counts on this try.
+
+        :raises BiginJournalError: if the journal is closed, or Airflow is too slow.
+        :raises BiginStaleAttemptError: if this try was replaced.
+        """
+        with self._lock:
+            self._waiting.add(name)
+            for _ in range(4):
+                if self._closed_by:
+                    raise self._closed_by
+                now = self._clock.monotonic()
+                if now - self._leased[name] > LEASE:
+                    self._lease(self._waiting)
+                    self._write_head()
+                elif now - self._asked_at > MAX_WORD_AGE:
+                    self._ask_airflow()
+                else:
+                    self._waiting.discard(name)
+                    return
+            raise BiginJournalError(
+                "Airflow takes too long to write down what is about to be sent, so it is not sent now"
+            )
+
+    def record_outcome(self, result: Result) -> None:
+        """Take down what became of a mail for good: it is delivered, or Bigin refuses it."""
+        with self._lock:
+            self.discard_intent(result.item.name)
+            self._go.results.append(result)
+
+    def discard_intent(self, name: Name) -> None:
+        """Take down that a mail was surely not posted, and that a later try may post it."""
+        with self._lock:
+            self.is_dirty = True
+            self._waiting.discard(name)
+            self._go.open.pop(name, None)
+
+    def close(self, error: Exception) -> None:
+        """Let no thread post any more."""
+        with self._lock:
+            self._closed_by = self._closed_by or error
+
+    def save(self) -> None:
+        """Write the results since the last write. If that fails, the next try looks for the mails."""
+        with self._lock:
+            if not self.is_dirty:
+                return
+            try:
+                self._write_head()
+            except Exception as error:
+                log.warning("The state of the mails could not be written (%s).", _name(error))
+
+    def complete(self) -> None:
+        """
+        Write, as the last act of a try that is about to be green, that all is done.
+
+        :raises BiginStaleAttemptError: if Airflow does not count on this try any more.
+        """
+        with self._lock:
+            if self._go.is_complete and not self.is_dirty:
+                return
+            self._ask_airflow()
+            try:
+                if self._attempt.store.is_shared:
+                    self._forget()
+                else:
+                    self._write_head(is_complete=True)
+            except BiginStaleAttemptError:
+                raise
+            except Exception as error:
+                log.warning(
+                    "All mails are sent, but that could not be written down (%s). If this task is cleared, it"
+                    " will find them sent: clear it once more to send again.",
+                    _name(error),
                 )
-                self.open[key] = Announced(addressee_of(letter), intent)
-            self._waiting |= letters.keys()
-            self._write()
 
-    def before_post(self, key: str) -> None:
-        """
-        Make sure that a mail was announced only seconds ago, else announce anew all that wait.
+    def begin(self) -> None:
+        """Write down at once that a go begins, where the absence of a head may mean that one was complete."""
+        if self._go.is_new and self._attempt.store.is_shared:
+            with self._lock:
+                self._write_head()
 
-        Called right before the POST of a mail that no POST before it can have sent.
-        """
-        with self._lock:
-            self._waiting.add(key)
-            since, until = self._window()
-            if since - self.open[key].intent.since > MAX_AGE:
-                for waiting in self._waiting:
-                    announced = self.open[waiting]
-                    intent = replace(announced.intent, since=since, until=until)
-                    self.open[waiting] = replace(announced, intent=intent)
-                self._write()
-                ensure_recent(since, bigin_time(self._client))
-            self._waiting.discard(key)
+    def _lease(self, names: Iterable[Name]) -> None:
+        """Let intents begin now."""
+        began, window = self._clock.monotonic(), self._new_window()
+        for name in [*names]:
+            self._go.open[name] = self._go.open[name]._replace(window=window)
+            self._leased[name] = began
+            self._waiting.add(name)
 
-    def finish(self, key: str, outcome: Outcome) -> None:
-        """Take down what became of an announced mail for good: it is delivered, or Bigin refuses it."""
-        with self._lock:
-            self._results[key] = Result(self.open.pop(key).addressee, outcome)
+    def _write_head(self, *, is_complete: bool = False) -> None:
+        go = self._go
+        if go.archive:
+            self._write_segment(Segment(VERSION, "", tuple(go.archive)))
+            go.first, go.archive = go.count, []
+        head = as_json(self._head(is_complete=is_complete))
+        if go.results and (len(go.results) > MAX_RESULTS or len(json.dumps(head)) > MAX_HEAD_SIZE):
+            self._write_segment(Segment(VERSION, go.id, tuple(go.results)))
+            go.results.clear()
+            head = as_json(self._head(is_complete=is_complete))
+        self._put("head", head)
+        self._has_head, self.is_dirty = True, False
 
-    def withdraw(self, key: str) -> None:
-        """Take down that an announced mail was surely not sent, and that a later try may send it."""
-        with self._lock:
-            self._waiting.discard(key)
-            del self.open[key]
+    def _write_segment(self, segment: Segment) -> None:
+        self._put(f"segment.{self._go.count}", as_json(segment))
+        self._go.count += 1
 
-    def close(self, *, is_complete: bool) -> None:
-        """
-        Write the last results.
-
-        :param is_complete: whether the task is about to succeed, so that a person who clears it wants all
-            mails sent again.
-        """
-        with self._lock:
-            if self._length or self._results:
-                self._try.note(self._next_key(), self._entry(is_complete=is_complete).as_json())
-
-    def _write(self) -> None:
-        self._try.announce(self._next_key(), self._entry(is_complete=False).as_json())
-        self._length += 1
-        self._results = {}
-
-    def _entry(self, *, is_complete: bool) -> Entry:
-        return Entry(self._try.max_tries, self.epoch, self._results, self.open, is_complete)
-
-    def _next_key(self) -> str:
-        return f"{KEY_PREFIX}.{self._length}"
-
-    def _window(self) -> tuple[float, float]:
-        """Return the time in which a mail that is announced now will leave, if it leaves."""
-        return bigin_time(self._client), latest_arrival(self._client) + MAX_AGE
-
-
-def recall(task_try: TaskTry) -> History:
-    """Read what earlier tries have left."""
-    history = History(epoch=task_try.first_number)
-    last: Entry | None = None
-    for stored in _stored_entries(task_try.store):
-        history.length += 1
-        entry = read_entry(stored)
-        if entry is None:
-            history.is_whole = False
-            continue
-        if last and entry.epoch != last.epoch:
-            _begin_anew(history)
-        elif last and entry.max_tries != last.max_tries:
-            _keep_delivered(history)  # the task was cleared between these two
-        history.epoch = entry.epoch
-        history.results.update(entry.results)
-        history.open = dict(entry.open)
-        last = entry
-    if last and last.max_tries != task_try.max_tries:
-        history.was_cleared = True
-        if last.is_complete:
-            _begin_anew(history)
-            history.epoch = max(task_try.first_number, last.epoch + 1)
-        else:
-            _keep_delivered(history)
-    history.claimed |= _message_ids(history.results.values())
-    return history
-
-
-def read_entry(stored: Any) -> Entry | None:
-    """
-    Understand an entry, or say None.
-
-    :param stored: a value of the store; anything may have happened to it.
-    """
-    try:
-        if stored["version"] != VERSION:
-            return None
-        entry = Entry(
-            max_tries=stored["max_tries"],
-            epoch=stored["epoch"],
-            results={
-                str(key): Result(str(addressee), _read_outcome(*outcome))
-                for key, addressee, *outcome in stored["results"]
-            },
-            open={
-                str(key): Announced(str(addressee), read_intent(intent))
-                for key, addressee, intent in stored["open"]
-            },
-            is_complete=stored["complete"] is True,
+    def _head(self, *, is_complete: bool) -> Head:
+        go, attempt = self._go, self._attempt
+        return Head(
+            version=VERSION,
+            go=go.id,
+            salt=go.salt,
+            max_tries=attempt.max_tries,
+            clear_number=attempt.clear_number,
+            attempt=attempt.number,
+            asked=go.asked,
+            complete=is_complete,
+            damaged=go.is_damaged,
+            segments=(go.first, go.count),
+            open=tuple(go.open.values()),
+            results=tuple(go.results),
+            owner=self._owner,
+            run=attempt.run,
+            run_start=attempt.run_start,
         )
-    except (AttributeError, KeyError, TypeError, ValueError):
-        return None
-    return entry if isinstance(entry.max_tries, int) and isinstance(entry.epoch, int) else None
+
+    def _forget(self) -> None:
+        """Delete all; the head last, so that what is half deleted reads as a go with gaps."""
+        for number in range(self._go.count):
+            self._put(f"segment.{number}", None)
+        if self._has_head:
+            self._put("head", None)
+
+    def _put(self, name: str, value: dict[str, Any] | None) -> None:
+        """Write or delete, again and again for some time; if it is not confirmed, the journal is closed."""
+        began = self._clock.monotonic()
+        retrying = Retrying(
+            retry=retry_if_exception(self._may_pass),
+            stop=lambda state: self._clock.monotonic() - began >= WRITE_PATIENCE,
+            wait=wait_random_exponential(max=5),
+            sleep=self._clock.sleep,
+            reraise=True,
+        )
+        try:
+            retrying(self._put_once, name, value)
+        except BiginStaleAttemptError as error:
+            self.close(error)
+            raise
+        except Exception as error:
+            failed = BiginJournalError(
+                f"the state of the mails could not be written to Airflow ({_name(error)}), so nothing is sent"
+            )
+            self.close(failed)
+            raise failed from error
+
+    def _put_once(self, name: str, value: dict[str, Any] | None) -> None:
+        store = self._attempt.store
+        if store.is_shared:
+            self._ensure_owner(is_deletion=value is None)
+        if value is None:
+            store.delete(name)
+        else:
+            store.write(name, value)
+
+    def _ensure_owner(self, *, is_deletion: bool) -> None:
+        """Refuse, as the state store of Airflow 3.3 does, what a try that was replaced would write."""
+        head = read_head(self._attempt.store.read("head"))
+        if head and head.owner not in self._owners and head.attempt >= self._attempt.number:
+            raise BiginStaleAttemptError("another try of this task has begun, so this one sends nothing")
+        is_asked = self._clock.monotonic() - self._asked_at <= MAX_WORD_AGE
+        if (is_deletion or head is None) and not is_asked:
+            self._ask_airflow()
+
+    def _ask_airflow(self) -> None:
+        try:
+            self._attempt.ensure_wanted()
+        except BiginStaleAttemptError as error:
+            self.close(error)
+            raise
+        self._asked_at = self._clock.monotonic()
+
+    def _may_pass(self, error: BaseException) -> bool:
+        """Tell whether a write may be repeated; it never will be if this try was replaced."""
+        if not isinstance(error, Exception) or isinstance(error, BiginStaleAttemptError):
+            return False
+        try:
+            self._ask_airflow()
+        except BiginStaleAttemptError:
+            raise
+        except Exception as unanswered:
+            log.debug("Airflow does not answer (%s).", type(unanswered).__name__)
+        return True
 
 
-class Strays:
-    """
-    What earlier tries did for rows that are not among the present ones.
-
-    If upstream gives a person's row with another content, that person has had the mail all the same. Safe to
-    use from several threads.
-
-    :param history: what earlier tries have left.
-    :param present: the keys of the present rows.
-    """
-
-    def __init__(self, history: History, present: Collection[str]) -> None:
-        self._lock = threading.Lock()
-        self._keys: defaultdict[str, deque[str]] = defaultdict(deque)
-        present = set(present)
-        for traces in (history.results, history.open):
-            for key, trace in traces.items():
-                if key not in present:
-                    self._keys[trace.addressee].append(key)
-
-    def take(self, letter: Letter) -> str | None:
-        """Return the key of a row that was for the same person, once."""
-        if not self._keys:
-            return None
-        with self._lock:
-            keys = self._keys.get(addressee_of(letter))
-            return keys.popleft() if keys else None
-
-
-def addressee_of(letter: Letter) -> str:
-    """
-    Digest whom a mail is for: the record and the addresses, in no particular order or case.
-
-    It is salted with the record only: it has to be the same in all tries.
-    """
-    mail = letter.mail
-    emails = sorted({address.email.casefold() for address in (*mail.to, *mail.cc, *mail.bcc)})
-    text = "\n".join((letter.module, letter.record_id, *emails))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _begin_anew(history: History) -> None:
-    """Forget the results of before the task was cleared, but remember their mails."""
-    history.claimed |= _message_ids(history.results.values())
-    history.results = {}
-
-
-def _keep_delivered(history: History) -> None:
-    """Forget refusals: whoever clears a failed task has cured their cause."""
-    history.results = {key: result for key, result in history.results.items() if result.outcome.is_delivered}
-
-
-def _stored_entries(store: TaskStateStore | None) -> Iterable[Any]:
-    number = 0
-    while store is not None and (stored := store.get(f"{KEY_PREFIX}.{number}")) is not None:
-        yield stored
-        number += 1
-
-
-def _message_ids(results: Iterable[Result]) -> set[str]:
-    return {result.outcome.message_id for result in results if result.outcome.message_id}
-
-
-def _outcome_as_list(outcome: Outcome) -> list[str | None]:
-    status = "sent" if outcome.is_delivered else "failed"
-    return [status, outcome.record_id, outcome.message_id, outcome.error, outcome.detail]
-
-
-def _read_outcome(status: str, *texts: str | None) -> Outcome:
-    record_id, message_id, error, detail = texts
-    if status == "sent" and isinstance(message_id, str):
-        return Outcome("already_sent", record_id, message_id)
-    if status == "failed":
-        return Outcome("failed", record_id, error=error, detail=detail)
-    raise ValueError(f"no outcome: {status!r}")
+def _name(error: BaseException) -> str:
+    """Name an error without its text, which may quote what was written."""
+    return type(error.__cause__ or error).__name__

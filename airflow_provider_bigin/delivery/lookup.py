@@ -1,176 +1,254 @@
-"""Looking for a mail that may have been sent, among the e-mails of its record."""
+"""
+Looking for mails that may have been sent, among the e-mails of their records.
+
+That a mail is absent takes positive evidence: a list of a known shape that was read to its end or behind the
+time in question, after that time was over, and nothing in it that could be the mail.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
-from itertools import islice
-from typing import Any, TypeVar
+from dataclasses import dataclass, field
+from typing import ClassVar, NamedTuple, TypeVar
 
 from airflow_provider_bigin.api.client import BiginClient
+from airflow_provider_bigin.api.emails import SCHEDULED_VIEW, VIEWS, Email, EmailList, list_emails
 from airflow_provider_bigin.api.errors import BiginError
-from airflow_provider_bigin.delivery.intent import Intent, recipients_digests, subject_digest, time_digest
-from airflow_provider_bigin.delivery.marker import find_markers
+from airflow_provider_bigin.api.records import RecordRef
+from airflow_provider_bigin.delivery.identity import Digests, Marker, Name, find_markers
+from airflow_provider_bigin.delivery.policy import Evidence
+from airflow_provider_bigin.delivery.state import Window
 
 log = logging.getLogger(__name__)
 
-#: Seconds after an attempt, on top of the request's timeout, for which a mail may still be on its way into
-#: the list.
-SETTLING_TIME = 60.0
-#: Seconds between two looks; the last pause is repeated.
-PAUSES = (2.0, 4.0, 8.0, 15.0)
-#: ``Date`` headers and the list's times have whole seconds.
+#: Seconds after a request's deadline for which a mail may still be on its way into the list.
+SETTLING = 60.0
+#: Seconds between the first looks; the last one is made when the time in question is over.
+PAUSES = (3.0, 15.0)
+#: Seconds by which the list's times may be off: some are rounded to minutes.
+TIME_TOLERANCE = 60.0
+#: Seconds by which all times of a list are off if it shows them in another zone, at most.
+ZONE_ERROR = 14 * 3600.0
+#: ``Date`` headers have whole seconds.
 CLOCK_TOLERANCE = 2.0
-#: Entries read of one list, at most. A record with more mails than that in the time of question is not one
-#: that can be judged.
-MAX_ENTRIES = 300
-#: Entries on a page of the list; Bigin gives no choice.
-PAGE_LENGTH = 10
+#: Seconds, on both sides, by which the own clock may differ from Bigin's where that cannot be asked.
+CLOCK_SKEW = 300.0
 
 
-@dataclass(frozen=True)
-class Found:
-    """The mail is there. ``by_marker`` tells that nothing else could be mistaken for it."""
+class Found(NamedTuple):
+    """The mail is there. ``by_marker``: nothing else could be mistaken for it."""
 
     message_id: str
     by_marker: bool
 
+    evidence: ClassVar[Evidence] = "found"
 
-@dataclass(frozen=True)
-class Absent:
-    """The list was read and shows nothing that could be the mail."""
+    def __str__(self) -> str:
+        how = "its marker" if self.by_marker else "its subject, recipients and time"
+        return f"The mail was sent (message_id {self.message_id}); it was found by {how}."
 
 
-@dataclass(frozen=True)
-class InDoubt:
-    """
-    The list does not decide.
+class Absent(NamedTuple):
+    """The list shows nothing that could be the mail."""
 
-    ``reason`` continues the sentence "it cannot be told whether the mail was sent, because"; ``lasting``
-    tells that another look will not say more.
-    """
+    evidence: ClassVar[Evidence] = "absent"
+
+    def __str__(self) -> str:
+        return "The mail is not among its record's e-mails."
+
+
+class InDoubt(NamedTuple):
+    """The list does not decide; ``reason`` follows a "because"."""
 
     reason: str
-    lasting: bool = False
+
+    evidence: ClassVar[Evidence] = "in doubt"
+
+    def __str__(self) -> str:
+        return f"It cannot be told whether the mail was sent, because {self.reason.rstrip('.')}."
 
 
-@dataclass(frozen=True)
-class Unreadable:
+class Unreadable(NamedTuple):
     """The list could not be read now; later it may."""
 
     error: BiginError
 
+    evidence: ClassVar[Evidence] = "unreadable"
+
+    def __str__(self) -> str:
+        reason = self.error.code or self.error.message
+        return f"The record's e-mails cannot be read at the moment ({reason})."
+
 
 Verdict = Found | Absent | InDoubt | Unreadable
-Key = TypeVar("Key")
 
 
-@dataclass(frozen=True)
-class Entry:
+class Suspect(NamedTuple):
     """
-    One e-mail of a record, as far as it can be compared with an intent. ``markers`` is None where the content
-    cannot be read.
+    A mail that may be in its record's list.
+
+    :param record: what it is filed under.
+    :param subject: digest, as the next three.
+    :param people: those that a list shows.
+    :param content: without the marker.
+    :param scheduled: the time for which it is scheduled, if it is.
+    :param window: when it left, if it left.
+    :param markers: by which it is surely recognized.
+    :param old_markers: by which it may be recognized, or an earlier send of it.
+    :param has_intent: whether an intent says so; else an earlier try may have sent it without a trace.
     """
 
-    message_id: str
-    time: float | None
+    record: RecordRef
     subject: str
-    recipients: tuple[str, ...]
-    markers: frozenset[str] | None = None
+    people: tuple[str, ...]
+    content: str
+    scheduled: str | None
+    window: Window
+    markers: frozenset[Marker] = frozenset()
+    old_markers: frozenset[Marker] = frozenset()
+    has_intent: bool = True
+
+
+@dataclass
+class Scene:
+    """
+    What is known beside the lists.
+
+    :param digests: of this go.
+    :param task: the half of a marker that all mails of this task have.
+    :param own_markers: of other mails of this go that are open.
+    :param claims: ids of mails that are known to be other sends.
+    :param has_all_claims: whether no such id is missing.
+    :param is_first_go: whether an agreement may be taken for a mail of an unknown past.
+    """
+
+    digests: Digests
+    task: str
+    own_markers: frozenset[Marker] = frozenset()
+    claims: set[str] = field(default_factory=set)
+    has_all_claims: bool = True
+    is_first_go: bool = False
+
+
+class Sighting(NamedTuple):
+    """An entry of a list that could be a mail, with its content where that can be read."""
+
+    email: Email
+    content: str | None = None
+    markers: frozenset[Marker] = frozenset()
+
+
+Mapper = Callable[[Callable[[RecordRef], None], Iterable[RecordRef]], Iterable[None]]
+Key = TypeVar("Key")
 
 
 def settle(
     client: BiginClient,
-    intents: Mapping[Key, Intent],
+    suspects: Mapping[Name, Suspect],
+    scene: Scene,
     *,
-    until: float,
-    claimed: Collection[str] = (),
-    each: Callable[[Callable[[Key], Verdict], Iterable[Key]], Iterable[Verdict]] = map,
-) -> dict[Key, Verdict]:
+    each: Mapper = map,
+) -> dict[Name, Verdict]:
     """
-    Look for mails, several times, until they are found or have had the time to appear.
+    Look for mails until they are found, or the time is over in which they can come into the lists.
 
     :param client: reads the lists.
-    :param intents: what may have been sent.
-    :param until: time by Bigin's clock from which on what is not there will not come.
-    :param claimed: ids of mails that are known to be other sends.
+    :param suspects: what may have been sent.
+    :param scene: what else is known; what is found is claimed in it.
     :param each: ``map``, or one that makes several calls at a time.
-    :return: a verdict for each.
     """
-    verdicts: dict[Key, Verdict] = {}
-    for pause in _pauses():
-        is_last = bigin_time(client) >= until + CLOCK_TOLERANCE
-        open_keys = [key for key in intents if not isinstance(verdicts.get(key), Found)]
-        looked = each(lambda key: look(client, intents[key], claimed), open_keys)
-        verdicts.update(zip(open_keys, looked, strict=True))
-        verdicts = _without_shared_finds(verdicts)
-        remaining = until + CLOCK_TOLERANCE - bigin_time(client)
-        if is_last or all(_is_final(verdict) for verdict in verdicts.values()):
-            break
-        client.clock.sleep(max(0.0, min(pause, remaining)))
-    return verdicts
-
-
-def look(client: BiginClient, intent: Intent, claimed: Collection[str] = ()) -> Verdict:
-    """Look once for a mail among the e-mails of its record."""
-    try:
-        entries = _entries_in_question(client, intent)
-    except _ListTooLong:
-        return InDoubt(f"its record has more than {MAX_ENTRIES} e-mails to look through", lasting=True)
-    except BiginError as error:
-        if error.retryable:
-            return Unreadable(error)
-        return InDoubt(f"its record's e-mails cannot be read: {error}", lasting=True)
-    return judge(intent, entries, claimed)
-
-
-def judge(
-    intent: Intent, entries: Iterable[Entry], claimed: Collection[str] = ()
-) -> Found | Absent | InDoubt:
-    """
-    Judge by the entries that were in the list in the time in question.
-
-    The mark decides where it can be read. Zoho may strip it, so its absence proves nothing; but an entry with
-    another mark is another send.
-    """
-    candidates = []
-    for entry in entries:
-        if intent.marker and entry.markers and intent.marker in entry.markers:
-            return Found(entry.message_id, by_marker=True)
-        is_other = bool(entry.markers) or entry.message_id in claimed
-        if not is_other and shares_something(intent, entry):
-            candidates.append(entry)
-    if not candidates:
-        return Absent()
-    if len(candidates) == 1 and agrees(intent, candidates[0]):
-        return Found(candidates[0].message_id, by_marker=False)
-    if len(candidates) == 1:
-        return InDoubt("its record has an e-mail of that time that resembles it, but not in everything")
-    return InDoubt(f"its record has {len(candidates)} e-mails of that time that could be it")
-
-
-def agrees(intent: Intent, entry: Entry) -> bool:
-    """Tell whether an entry is as the intent says, in all that it says."""
-    return (
-        subject_digest(intent.salt, entry.subject) == intent.subject
-        and recipients_digests(intent.salt, entry.recipients) == tuple(sorted(intent.recipients))
-        and (intent.scheduled is None or _is_scheduled_as(intent, entry))
+    # A stored window is not believed to end later than one that begins now.
+    until = min(
+        max(suspect.window[1] for suspect in suspects.values()) + CLOCK_TOLERANCE,
+        new_window(client, lease=CLOCK_SKEW)[1],
     )
+    verdicts: dict[Name, Verdict] = {}
+    pauses = [*PAUSES]
+    while True:
+        remaining = until - bigin_time(client)
+        left = {name: suspect for name, suspect in suspects.items() if name not in verdicts}
+        looked = look(client, left, scene, each=each)
+        found = {name: verdict for name, verdict in looked.items() if isinstance(verdict, Found)}
+        verdicts |= found
+        scene.claims |= {verdict.message_id for verdict in found.values()}
+        if remaining <= 0 or len(verdicts) == len(suspects):
+            return {**looked, **verdicts}
+        client.clock.sleep(min(pauses.pop(0), remaining) if pauses else remaining)
 
 
-def shares_something(intent: Intent, entry: Entry) -> bool:
+def look(
+    client: BiginClient, suspects: Mapping[Name, Suspect], scene: Scene, *, each: Mapper = map
+) -> dict[Name, Verdict]:
+    """Look once, reading each record's list and each content that matters once."""
+    verdicts: dict[Name, Verdict] = {}
+    names_of: defaultdict[RecordRef, list[Name]] = defaultdict(list)
+    for name, suspect in suspects.items():
+        names_of[suspect.record].append(name)
+
+    def look_at(record: RecordRef) -> None:
+        of_record = {name: suspects[name] for name in names_of[record]}
+        try:
+            emails, sightings = _read(client, record, of_record.values(), scene)
+        except BiginError as error:
+            verdicts.update(dict.fromkeys(of_record, unread(error)))
+        else:
+            gap = emails.gap or _time_gap(emails, bigin_time(client))
+            for name, suspect in of_record.items():
+                verdicts[name] = judge(suspect, sightings, scene, gap=gap)
+
+    for _ in each(look_at, names_of):
+        pass
+    return _without_shared_finds(verdicts)
+
+
+def judge(suspect: Suspect, sightings: Iterable[Sighting], scene: Scene, *, gap: str | None) -> Verdict:
     """
-    Tell whether an entry could be the mail: it has its subject or one of its recipients, or tells neither.
+    Judge by what a list shows.
+
+    :param gap: why the list does not prove that something is absent, if it does not.
     """
-    if not entry.subject and not entry.recipients:
-        return True
-    has_subject = bool(entry.subject) and subject_digest(intent.salt, entry.subject) == intent.subject
-    return has_subject or not set(recipients_digests(intent.salt, entry.recipients)).isdisjoint(
-        intent.recipients
-    )
+    agreeing: list[str] = []
+    doubts: list[str] = []
+    for email, content, markers in sightings:
+        if suspect.markers & markers and email.message_id:
+            return Found(email.message_id, by_marker=True)
+        if suspect.old_markers & markers:
+            doubts.append("an earlier send of it is there, which may have been before it was asked for again")
+            continue
+        if any(marker.task == scene.task for marker in markers):
+            is_other = suspect.has_intent or markers <= scene.own_markers
+            if not is_other and _shares_people(suspect, email, scene.digests):
+                doubts.append("its record has a mail of this task that could be it")
+            continue
+        agreement = _agreement(suspect, email, content, scene.digests)
+        if markers:
+            # A mail of another task, or of something that looks like one.
+            if agreement == "full":
+                doubts.append("its record has an e-mail that is the same but for its marker")
+        elif agreement == "full" and email.message_id:
+            agreeing.append(email.message_id)
+        elif agreement:
+            doubts.append("its record has an e-mail that resembles it, but not in everything")
+    if len(agreeing) > 1:
+        return InDoubt(f"its record has {len(agreeing)} e-mails of that time that could be it")
+    if agreeing and not suspect.has_intent and not scene.is_first_go:
+        return InDoubt("its record has an e-mail that could be it, and nothing tells whether it was sent before")
+    if agreeing and not scene.has_all_claims:
+        return InDoubt("its record has an e-mail that could be it, or an earlier one whose id is lost")
+    if agreeing:
+        return Found(agreeing[0], by_marker=False)
+    if doubts or gap:
+        return InDoubt((doubts or [str(gap)])[0])
+    return Absent()
+
+
+def unread(error: BiginError) -> Verdict:
+    """Judge where a list cannot be read, now or at all."""
+    if error.retryable:
+        return Unreadable(error)
+    return InDoubt(f"its record's e-mails cannot be read: {error}")
 
 
 def bigin_time(client: BiginClient) -> float:
@@ -179,134 +257,126 @@ def bigin_time(client: BiginClient) -> float:
     return client.clock.time() if time is None else time
 
 
-def latest_arrival(client: BiginClient) -> float:
-    """Tell until when, by Bigin's clock, a request that is made now may still put its mail into the list."""
-    return bigin_time(client) + client.timeout + SETTLING_TIME
-
-
-class _ListTooLong(Exception):
-    """The list goes on and on."""
-
-
-def _entries_in_question(client: BiginClient, intent: Intent) -> list[Entry]:
+def new_window(client: BiginClient, *, lease: float) -> Window:
     """
-    Read the entries of the time in question from the list's default view and from the views that may know
-    more.
+    Return the time, by Bigin's clock, in which a mail comes into the list that is posted within a lease.
 
-    The default view of some accounts stays empty although ``sent_from_crm`` shows the mail. Accounts that do
-    not know a view refuse it, which tells nothing.
+    :param lease: seconds.
     """
-    entries: dict[str, Entry] = {}
-    for view in (None, "sent_from_crm", *(("scheduled_in_crm",) if intent.scheduled else ())):
-        try:
-            for item in _read_list(client, intent, view):
-                entry = _entry(item)
-                if _is_in_question(intent, entry):
-                    entries.setdefault(entry.message_id, entry)
-        except BiginError as error:
-            if view is None or error.retryable:
-                raise
-    return [
-        _with_markers(client, intent, entry) if shares_something(intent, entry) else entry
-        for entry in entries.values()
-    ]
+    skew = CLOCK_SKEW if client.server_time() is None else 0.0
+    now = bigin_time(client)
+    return now - skew, now + lease + client.timeout + SETTLING + skew
 
 
-def _read_list(client: BiginClient, intent: Intent, view: str | None) -> list[dict[str, Any]]:
-    """
-    Read a list as far as needed: it may be long, and where it is sorted by time, newest first, its old part
-    does not matter.
-    """
-    items: list[dict[str, Any]] = []
-    is_newest_first, oldest = True, float("inf")
-    for item in islice(client.get_emails(intent.module, intent.record_id, type=view), MAX_ENTRIES + 1):
-        items.append(item)
-        time = _time(item)
-        is_newest_first = is_newest_first and time is not None and time <= oldest
-        oldest = oldest if time is None else min(oldest, time)
-        # After two pages the order was seen and is not a guess.
-        if len(items) >= 2 * PAGE_LENGTH and is_newest_first and oldest < intent.since - CLOCK_TOLERANCE:
-            return items
-    if len(items) > MAX_ENTRIES:
-        raise _ListTooLong
-    return items
-
-
-def _with_markers(client: BiginClient, intent: Intent, entry: Entry) -> Entry:
-    """Add the marks of a mail's content, where a single mail can be read."""
-    try:
-        email = client.get_email(intent.module, intent.record_id, entry.message_id)
-    except BiginError as error:
-        if error.retryable:
-            raise
-        return entry
-    content = (email or {}).get("content")
-    if not isinstance(content, str):
-        return entry
-    return Entry(
-        entry.message_id, entry.time, entry.subject, entry.recipients, frozenset(find_markers(content))
-    )
-
-
-def _entry(item: Mapping[str, Any]) -> Entry:
-    people = [*_people(item.get("to")), *_people(item.get("cc"))]
-    subject = item.get("subject")
-    return Entry(
-        message_id=str(item.get("message_id")),
-        time=_time(item),
-        subject=subject if isinstance(subject, str) else "",
-        recipients=tuple(people),
-    )
-
-
-def _people(value: Any) -> list[str]:
-    people = value if isinstance(value, list) else [value]
-    emails = [person.get("email") for person in people if isinstance(person, Mapping)]
-    return [email for email in emails if isinstance(email, str)]
-
-
-def _time(item: Mapping[str, Any]) -> float | None:
-    for name in ("time", "sent_time"):
-        value = item.get(name)
-        if isinstance(value, str):
+def _read(
+    client: BiginClient, record: RecordRef, suspects: Collection[Suspect], scene: Scene
+) -> tuple[EmailList, list[Sighting]]:
+    """Read a record's list, and the content of those entries that could be one of the mails."""
+    horizon = min(suspect.window[0] for suspect in suspects) - ZONE_ERROR - TIME_TOLERANCE
+    views = (SCHEDULED_VIEW, *VIEWS) if any(suspect.scheduled for suspect in suspects) else VIEWS
+    emails = list_emails(client, record, views=views, horizon=horizon)
+    sightings = []
+    can_read = True
+    for email in emails.emails:
+        could_be = (
+            email.is_sent
+            and email.message_id not in scene.claims
+            and any(_shares_something(suspect, email, scene.digests) for suspect in suspects)
+        )
+        if not could_be:
+            continue
+        content = None
+        if can_read and email.message_id:
             try:
-                return datetime.fromisoformat(value.replace("Z", "+00:00")).timestamp()
-            except (ValueError, OverflowError):
-                continue
+                content = _content(client, record, email.message_id)
+            except BiginError as error:
+                if error.retryable:
+                    raise
+                can_read = False  # this account's API reads no single mails
+        sightings.append(
+            Sighting(email, content, find_markers(content, scene.task) if content else frozenset())
+        )
+    return emails, sightings
+
+
+def _content(client: BiginClient, record: RecordRef, message_id: str) -> str | None:
+    email = client.get_email(record.module, record.id, message_id)
+    content = (email or {}).get("content")
+    return content if isinstance(content, str) else None
+
+
+def _agreement(suspect: Suspect, email: Email, content: str | None, digests: Digests) -> str | None:
+    """
+    Tell whether an entry without our marker could be the mail: ``full``, ``partial``, or not at all.
+
+    Zoho may rewrite contents, so one that differs excludes only what differs in something else too.
+    """
+    when = _when(suspect, email, digests)
+    if when == "far":
+        return None
+    has_subject = bool(email.subject) and digests.subject(email.subject or "") == suspect.subject
+    people = None if email.people is None else digests.people(email.people)
+    has_people = people == suspect.people
+    is_content = None if content is None else digests.content(content) == suspect.content
+    if has_subject and has_people and when == "then" and is_content is not False:
+        return "full"
+    if is_content is False:
+        could_be = has_subject and (has_people or people is None)
+        return "partial" if could_be and when in ("then", "unknown") else None
+    if is_content or when in ("then", "unknown"):
+        return "partial"
+    return "partial" if has_subject and has_people else None
+
+
+def _when(suspect: Suspect, email: Email, digests: Digests) -> str:
+    """Tell how an entry's time fits: ``then``, ``near`` as in another zone, ``far``, or ``unknown``."""
+    if email.time is None:
+        return "unknown"
+    if suspect.scheduled and digests.time(email.time) == suspect.scheduled:
+        return "then"
+    since, until = suspect.window
+    for distance, name in ((TIME_TOLERANCE, "then"), (ZONE_ERROR + TIME_TOLERANCE, "near")):
+        if since - distance <= email.time <= until + distance:
+            return name
+    return "far"
+
+
+def _shares_something(suspect: Suspect, email: Email, digests: Digests) -> bool:
+    """
+    Tell whether an entry has a mail's subject or one of its recipients, or does not tell both.
+    """
+    if email.subject and digests.subject(email.subject) == suspect.subject:
+        return True
+    return email.people is None or _shares_people(suspect, email, digests)
+
+
+def _shares_people(suspect: Suspect, email: Email, digests: Digests) -> bool:
+    return email.people is None or not set(digests.people(email.people)).isdisjoint(suspect.people)
+
+
+def _time_gap(emails: EmailList, now: float) -> str | None:
+    """Say that the list's times do not agree with Bigin's clock, if they do not."""
+    times = [email.time for email in emails.emails if email.time and not _is_still_scheduled(email)]
+    if times and max(times) > now + TIME_TOLERANCE:
+        return "the list of its record's e-mails shows times that are still to come"
     return None
 
 
-def _is_in_question(intent: Intent, entry: Entry) -> bool:
-    """Tell whether an entry is of the time in question; one whose time cannot be read is."""
-    if entry.time is None or (intent.scheduled and _is_scheduled_as(intent, entry)):
-        return True
-    latest = float("inf") if intent.until is None else intent.until + CLOCK_TOLERANCE
-    return intent.since - CLOCK_TOLERANCE <= entry.time <= latest
+def _is_still_scheduled(email: Email) -> bool:
+    history = email.raw.get("status")
+    states = history if isinstance(history, list) else []
+    return any(isinstance(state, Mapping) and state.get("type") == "scheduled" for state in states)
 
 
-def _is_scheduled_as(intent: Intent, entry: Entry) -> bool:
-    return entry.time is not None and time_digest(intent.salt, entry.time) == intent.scheduled
-
-
-def _is_final(verdict: Verdict) -> bool:
-    return isinstance(verdict, Found) or (isinstance(verdict, InDoubt) and verdict.lasting)
-
-
-def _without_shared_finds(verdicts: dict[Key, Verdict]) -> dict[Key, Verdict]:
+def _without_shared_finds(verdicts: dict[Name, Verdict]) -> dict[Name, Verdict]:
     """
-    One entry cannot be two mails: where several sends would take the same, without a mark to tell, it is
+    One entry cannot be two mails: where several sends would take the same, without a marker to tell, it is
     nobody's.
     """
     finds = Counter(verdict.message_id for verdict in verdicts.values() if isinstance(verdict, Found))
     return {
-        key: InDoubt("another send of this task would be the same mail")
+        name: InDoubt("another send of this task would be the same mail")
         if isinstance(verdict, Found) and not verdict.by_marker and finds[verdict.message_id] > 1
         else verdict
-        for key, verdict in verdicts.items()
+        for name, verdict in verdicts.items()
     }
-
-
-def _pauses() -> Iterable[float]:
-    yield from PAUSES
-    while True:
-        yield PAUSES[-1]

@@ -1,4 +1,4 @@
-"""What became of one of many mails."""
+"""What became of one mail."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from airflow_provider_bigin.api.errors import BiginError
+from airflow_provider_bigin.api.records import RecordRef
 
 Status = Literal["sent", "already_sent", "failed", "unknown", "skipped"]
 STATUSES: tuple[Status, ...] = ("sent", "already_sent", "failed", "unknown", "skipped")
@@ -17,32 +18,38 @@ MAX_DETAIL_LENGTH = 300
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """
-    What became of one of many mails.
+    What became of one mail.
 
-    ``sent`` by this try, ``already_sent`` by an earlier one, ``failed`` and surely not sent, ``unknown``, or
-    ``skipped`` because the run ended before its turn. ``error`` is Bigin's code or the name of an error
-    class; ``is_retryable`` tells that a later try may do better.
+    :param status: ``sent`` by this try, ``already_sent`` by an earlier one, ``failed`` and surely not sent,
+        ``unknown``, or ``skipped`` because the run ended before its turn.
+    :param record: what it is filed under, if that is known.
+    :param message_id: of a mail that is out.
+    :param error: why it is not out.
+    :param blocked: recipients whom Bigin left out of a mail that it took; known to the try that sent it.
     """
 
     status: Status
-    record_id: str | None = None
+    record: RecordRef | None = None
     message_id: str | None = None
-    error: str | None = None
-    detail: str | None = None
-    is_retryable: bool = False
+    error: BiginError | None = None
+    blocked: tuple[str, ...] = ()
 
     @property
     def is_delivered(self) -> bool:
         """Whether the mail is out, by whichever try."""
         return self.status in ("sent", "already_sent")
 
-    @classmethod
-    def of_error(cls, status: Status, error: BiginError, record_id: str | None = None) -> Outcome:
-        """Say why a mail is not out."""
-        return cls(
-            status,
-            record_id,
-            error=error.code or type(error).__name__,
-            detail=str(error)[:MAX_DETAIL_LENGTH],
-            is_retryable=error.retryable,
-        )
+    @property
+    def is_retryable(self) -> bool:
+        """Whether a later try may do better."""
+        return self.error is not None and self.error.retryable
+
+    @property
+    def code(self) -> str | None:
+        """Bigin's code for what went wrong, or the name of the error's class."""
+        return self.error and (self.error.code or type(self.error).__name__)
+
+    @property
+    def detail(self) -> str | None:
+        """What went wrong, in words."""
+        return self.error and str(self.error)[:MAX_DETAIL_LENGTH]

@@ -1,0 +1,644 @@
+"""
+The delivery engine: recall what earlier tries have left, send the rest, settle what was lost. The only loop.
+
+A single mail is a batch of one; it takes the same way, without threads.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
+from functools import cached_property, partial
+from itertools import islice
+from types import TracebackType
+from typing import Literal, NamedTuple, TypeVar
+
+from airflow_provider_bigin.api.client import BiginClient, SentMail
+from airflow_provider_bigin.api.errors import (
+    BiginError,
+    BiginInvalidMailError,
+    BiginInvalidRequestError,
+    BiginJournalError,
+    BiginNotFoundError,
+    BiginOutcomePendingError,
+    BiginOutcomeUnknownError,
+    BiginPermissionError,
+    BiginRecordLockedError,
+    BiginStaleAttemptError,
+)
+from airflow_provider_bigin.api.mail import Mail
+from airflow_provider_bigin.api.records import RecordRef
+from airflow_provider_bigin.delivery.attempt import TaskAttempt
+from airflow_provider_bigin.delivery.identity import (
+    Digests,
+    Item,
+    Marker,
+    Name,
+    match_rows,
+    send_half,
+    task_half,
+    with_marker,
+)
+from airflow_provider_bigin.delivery.journal import LEASE, Journal, read_claims, recall
+from airflow_provider_bigin.delivery.limiter import ConcurrencyLimiter
+from airflow_provider_bigin.delivery.lookup import (
+    CLOCK_SKEW,
+    SETTLING,
+    Found,
+    InDoubt,
+    Scene,
+    Suspect,
+    Unreadable,
+    Verdict,
+    new_window,
+    settle,
+    unread,
+)
+from airflow_provider_bigin.delivery.message import Batch, Message
+from airflow_provider_bigin.delivery.outcome import Outcome
+from airflow_provider_bigin.delivery.policy import Decision, OnUnknownOutcome, decide
+from airflow_provider_bigin.delivery.state import Intent, Result, Window, text
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+#: Mails that are announced with one write, at most; and recipients, each of which takes 20 bytes of it.
+BLOCK_SIZE = 40
+BLOCK_RECIPIENTS = 1000
+#: Answers that may get lost before the run looks for the mails; and mails that may stay unfound before it
+#: ends. If there are more, Bigin or the network is out of order.
+MAX_LOST = 20
+#: Mails of an unknown past that are looked for.
+MAX_LOOKUPS = 100
+#: Characters of an exception that are told.
+MAX_REASON_LENGTH = 200
+
+#: Errors that concern one mail and say nothing about the next one.
+CONCERNS_ONE_MAIL = (
+    BiginInvalidRequestError,
+    BiginNotFoundError,
+    BiginPermissionError,
+    BiginRecordLockedError,
+)
+
+
+class Question(NamedTuple):
+    """
+    A mail that may have been sent.
+
+    :param position: of its row.
+    :param names: what is looked for: itself, or others to the same people, of which its row may be an edit.
+    """
+
+    position: int
+    names: list[Name]
+    is_edit: bool = False
+
+
+class Look(NamedTuple):
+    """What was looked for, and what the look says."""
+
+    suspect: Suspect
+    verdict: Verdict
+
+
+class Ready(NamedTuple):
+    """A mail that is about to be posted."""
+
+    position: int
+    message: Message
+    intent: Intent
+
+
+class Delivery:
+    """
+    Deliver the mails of one task, each once over all tries of the task.
+
+    A context: leaving it by an error lets no thread post any more, and writes down what is known.
+
+    :param batch: the mails.
+    :param client: sends and reads.
+    :param attempt: the running try.
+    :param limiter: what the calls pass.
+    :param max_concurrency: mails under way at a time.
+    :param on_unknown_outcome: see :func:`~airflow_provider_bigin.delivery.policy.decide`.
+    :param mark_text: put the marker into ``text`` mails too, where readers see it.
+    :param on_outcome: told each outcome as it comes, from several threads.
+    """
+
+    def __init__(
+        self,
+        batch: Batch,
+        client: BiginClient,
+        attempt: TaskAttempt,
+        *,
+        limiter: ConcurrencyLimiter,
+        max_concurrency: int = 1,
+        on_unknown_outcome: OnUnknownOutcome,
+        mark_text: bool = False,
+        on_outcome: Callable[[Outcome], None] = lambda outcome: None,
+    ) -> None:
+        self._batch = batch
+        self._client = client
+        self._attempt = attempt
+        self._limiter = limiter
+        self._max_concurrency = max_concurrency
+        self._policy = on_unknown_outcome
+        self._mark_text = mark_text
+        self._on_outcome = on_outcome
+        self._preparers, self._senders = (
+            ThreadPoolExecutor(max_concurrency, name) if len(batch) > 1 else None for name in ("prepare", "send")
+        )
+        self._started_at = client.clock.time()
+        self._go = recall(attempt)
+        self._digests = Digests(self._go.salt)
+        self._journal = Journal(attempt, self._go, client.clock, self._new_window)
+        self._claims: set[str] = set()
+        self._items: list[Item] = []
+        self._outcomes: list[Outcome | None] = [None] * len(batch)
+        self._lost: list[tuple[Ready, BiginOutcomeUnknownError]] = []
+        self._number_unfound = 0
+        self._ended_by: BiginError | None = None
+
+    def __enter__(self) -> Delivery:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._limiter.close(error or CancelledError())
+        self._journal.close(error if isinstance(error, Exception) else CancelledError())
+        for pool in (self._preparers, self._senders):
+            # What is under way is not waited for: the worker may have been told to stop.
+            if pool:
+                pool.shutdown(wait=False, cancel_futures=True)
+        if isinstance(error, Exception):
+            self._journal.save()
+
+    def deliver(self) -> list[Outcome]:
+        """
+        Send the mails that are not sent yet.
+
+        :return: what became of each, in their order.
+        :raises BiginStaleAttemptError: if Airflow has given up on this try.
+        :raises BiginJournalError: if the state could not be written.
+        """
+        self._journal.begin()
+        waiting = iter(self._recall())
+        is_exhausted = False
+        while not is_exhausted and not self._ended_by:
+            is_exhausted = self._send_some(waiting)
+            self._look_for_lost()
+        for position in waiting:
+            self._skip(position)
+        return [outcome for outcome in self._outcomes if outcome]
+
+    def complete(self) -> None:
+        """
+        Write, once the results are handed over, that the task is about to succeed.
+
+        If all mails are out, whoever clears it then wants all of them sent again; else what is left.
+
+        :raises BiginStaleAttemptError: if Airflow has given up on this try.
+        """
+        if all(outcome and outcome.is_delivered for outcome in self._outcomes):
+            self._journal.complete()
+        else:
+            self._journal.save()
+
+    # ---- what earlier tries have left ----
+
+    def _recall(self) -> list[int]:
+        """Decide about all mails by what earlier tries have left; return the positions of those to be sent."""
+        go = self._go
+        rows = [self._digests.row(self._batch.row(position)) for position in range(len(self._batch))]
+        matched = match_rows(rows, go.stored(), self._describe)
+        self._items = matched.items
+        todo: list[int] = []
+        questions: list[Question] = []
+        for position, item in enumerate(self._items):
+            name = matched.entries.get(position)
+            if name in go.words:
+                todo += [position] * self._may_be_sent_again(position, go.words[name])
+            elif name:
+                questions.append(Question(position, [name]))
+            elif item.who in matched.left:
+                questions.append(Question(position, matched.left[item.who], is_edit=True))
+            elif go.is_known:
+                todo.append(position)
+            else:
+                questions.append(Question(position, [item.name]))
+        looks = self._look_for_earlier(questions)
+        todo += [question.position for question in questions if self._may_be_sent(question, looks)]
+        if go.is_complete and not todo:
+            log.info("An earlier try has sent everything already. To send it again, clear this task once more.")
+        return sorted(todo)
+
+    def _describe(self, position: int) -> tuple[str, str] | None:
+        """Digest a mail, and whom it is for; None if it cannot be made."""
+        try:
+            draft = self._batch.draft(position)
+        except Exception:
+            return None  # sending it says why
+        return self._digests.mail(draft), self._digests.who(draft)
+
+    def _may_be_sent_again(self, position: int, word: Result) -> bool:
+        """Tell whether a mail with a result may be sent; if not, take its outcome."""
+        decision = decide(word.status, policy=self._policy, asked_since=word.attempt < self._go.asked)
+        if decision == "done":
+            self._finish(position, Outcome("already_sent", word.record, word.message_id))
+        elif decision == "report":
+            error = BiginError(
+                f"Bigin refused this mail in try {word.attempt} ({word.detail or 'it gave no reason'})",
+                code=word.error,
+                hint="Mend the cause, then clear the task to send it",
+            )
+            self._finish(position, Outcome("failed", word.record, error=error))
+        return decision == "send"
+
+    def _may_be_sent(self, question: Question, looks: Mapping[Name, Look]) -> bool:
+        """Tell whether a mail that may have been sent before may be sent; if not, take its outcome."""
+        position, names, is_edit = question
+        if self._outcomes[position]:
+            return False
+        seen = [looks[name] for name in names if name in looks]
+        if is_edit:
+            verdict = _verdict_on_edit(seen, are_all_open=len(seen) == len(names))
+        else:
+            verdict = seen[0].verdict if seen else InDoubt("nothing tells which mails earlier tries have sent")
+        intents = [self._go.open[name] for name in names if name in self._go.open]
+        record = seen[0].suspect.record if seen else self._batch.record(position)
+        if isinstance(verdict, Found):
+            log.info("%s It is not sent again.", verdict)
+            self._finish(position, Outcome("already_sent", record, verdict.message_id))
+            return False
+        last_attempt = self._attempt.number if is_edit else self._attempt.number - 1
+        decision = decide(
+            "open",
+            verdict.evidence,
+            policy=self._policy,
+            asked_since=max((intent.attempt for intent in intents), default=last_attempt) < self._go.asked,
+            is_scheduled=any(look.suspect.scheduled for look in seen),
+        )
+        if decision != "send":
+            self._finish(position, _unknown(record, verdict, decision))
+            return False
+        log.info("%s Sending it.", verdict)
+        for intent in intents:
+            self._journal.discard_intent(intent.item.name)
+        return True
+
+    def _look_for_earlier(self, questions: Iterable[Question]) -> dict[Name, Look]:
+        """Look for mails that earlier tries may have sent; what is found is done."""
+        suspects: dict[Name, Suspect] = {}
+        unknown: dict[Name, int] = {}
+        for position, names, _ in questions:
+            for name in names:
+                if name in self._go.open:
+                    suspects[name] = self._suspect(self._go.open[name])
+                elif name not in self._go.words:
+                    unknown[name] = position
+        if len(unknown) <= MAX_LOOKUPS:
+            for name, position in unknown.items():
+                if suspect := self._presumed(position):
+                    suspects[name] = suspect
+        if not suspects:
+            return {}
+        log.info("Earlier tries may have sent %d mails; looking for them.", len(suspects))
+        verdicts = self._settle(suspects)
+        for name, verdict in verdicts.items():
+            if isinstance(verdict, Found):
+                item = self._go.open[name].item if name in self._go.open else self._items[unknown[name]]
+                self._record_found(item, suspects[name].record, verdict)
+        return {name: Look(suspects[name], verdict) for name, verdict in verdicts.items()}
+
+    def _presumed(self, position: int) -> Suspect | None:
+        """Presume what an earlier try would have sent; None if it cannot be made, which is its outcome."""
+        try:
+            draft = self._batch.draft(position)
+            record = self._batch.locate(draft)
+        except Exception as error:
+            self._finish(position, Outcome("failed", self._batch.record(position), error=_failure(error)))
+            return None
+        since = self._attempt.run_start
+        window = (
+            since - CLOCK_SKEW if since else 0.0,
+            self._started_at + LEASE + self._client.timeout + SETTLING + CLOCK_SKEW,
+        )
+        markers, old_markers = self._markers(self._items[position].name)
+        return self._look_of(draft.mail, record, window)._replace(
+            markers=markers, old_markers=old_markers, has_intent=False
+        )
+
+    # ---- sending ----
+
+    def _send_some(self, waiting: Iterator[int]) -> bool:
+        """Send until the run has to end or too many answers got lost; tell if all were tried."""
+        under_way: set[Future[None]] = set()
+        is_exhausted = False
+        while not self._ended_by and not is_exhausted and len(self._lost) < MAX_LOST:
+            positions = list(islice(waiting, BLOCK_SIZE))
+            is_exhausted = len(positions) < BLOCK_SIZE
+            prepared = [ready for ready in self._map(self._prepare, positions) if ready]
+            for block in _blocks(prepared):
+                # Announced while the last mails of the block before are still under way: nobody has to wait.
+                under_way = _wait_for(under_way, down_to=self._max_concurrency)
+                self._journal.record_intents({ready.intent.item.name: ready.intent for ready in block})
+                under_way |= {future for ready in block if (future := self._start(ready))}
+        _wait_for(under_way, down_to=0)
+        return is_exhausted
+
+    def _prepare(self, position: int) -> Ready | None:
+        """Make a mail; if it cannot be made, that is its outcome."""
+        if self._ended_by:
+            self._skip(position)
+            return None
+        record = self._batch.record(position)
+        try:
+            self._client.server_time()  # asks for a token and for the time, which what follows relies on
+            draft = self._batch.draft(position)
+            message = self._batch.complete(draft)
+            record = message.record
+            item = self._items[position]._replace(mail=self._digests.mail(draft), who=self._digests.who(draft))
+        except Exception as error:
+            failure = _failure(error)
+            self._end_if_general(failure)
+            self._finish(position, Outcome("failed", record, error=failure))
+            return None
+        marker = next(iter(self._markers(item.name)[0]))
+        mail = with_marker(message.mail, marker, in_text=self._mark_text)
+        intent = self._intent(item, message, is_marked=mail is not message.mail)
+        return Ready(position, Message(record, mail), intent)
+
+    def _intent(self, item: Item, message: Message, *, is_marked: bool) -> Intent:
+        look = self._look_of(message.mail, message.record, (0.0, 0.0))
+        told = (look.subject, look.people, look.content, look.scheduled, look.window)
+        return Intent(item, self._attempt.number, message.record, is_marked, *told)
+
+    def _start(self, ready: Ready) -> Future[None] | None:
+        if self._senders:
+            return self._senders.submit(self._send, ready)
+        self._send(ready)
+        return None
+
+    def _send(self, ready: Ready) -> None:
+        """Send one announced mail. What is no matter of this mail is raised and ends the run."""
+        name, record = ready.intent.item.name, ready.message.record
+        if self._ended_by:
+            self._journal.discard_intent(name)
+            self._skip(ready.position)
+            return
+        try:
+            sent = self._limiter.call(partial(self._post, ready))
+        except BiginOutcomeUnknownError as error:
+            self._lost.append((ready, error))
+            return
+        except (BiginStaleAttemptError, BiginJournalError) as error:
+            self._journal.discard_intent(name)
+            self._limiter.close(error)
+            raise
+        except BiginError as error:
+            outcome = Outcome("failed", record, error=error)
+            self._end_if_general(error)
+            if isinstance(error, CONCERNS_ONE_MAIL) and not error.retryable:
+                self._record(ready.intent.item, record, "refused", error=outcome.code, detail=_place(error))
+            else:
+                self._journal.discard_intent(name)
+        except BaseException as error:
+            self._limiter.close(error)
+            raise
+        else:
+            self._claims.add(sent.message_id)
+            outcome = Outcome("sent", record, sent.message_id, blocked=tuple(who for who, _ in sent.blocked))
+            detail = f"{len(sent.blocked)} blocked" if sent.blocked else None
+            self._record(ready.intent.item, record, "done", message_id=sent.message_id, detail=detail)
+        self._finish(ready.position, outcome)
+
+    def _post(self, ready: Ready) -> SentMail:
+        message = ready.message
+        return self._client.send_mail(
+            message.record.module,
+            message.record.id,
+            message.mail,
+            before_post=partial(self._journal.ensure_postable, ready.intent.item.name),
+        )
+
+    def _look_for_lost(self) -> None:
+        """Look for the mails whose answers got lost in this try."""
+        lost = {ready.intent.item.name: (ready, error) for ready, error in self._lost}
+        self._lost = []
+        if not lost:
+            return
+        log.warning("It is not known whether %d of the mails were sent; looking for them.", len(lost))
+        verdicts = self._settle({name: self._suspect(self._go.open[name]) for name in lost})
+        for name, verdict in verdicts.items():
+            (ready, error), intent = lost[name], self._go.open[name]
+            if isinstance(verdict, Found):
+                log.info("%s", verdict)
+                self._record_found(intent.item, intent.record, verdict)
+                outcome = Outcome("sent", intent.record, verdict.message_id)
+            else:
+                decision = decide(
+                    "open",
+                    verdict.evidence,
+                    policy=self._policy,
+                    asked_since=False,
+                    is_own=True,
+                    is_scheduled=intent.scheduled is not None,
+                )
+                outcome = _unknown(intent.record, verdict, decision, cause=error)
+                self._number_unfound += 1
+            self._finish(ready.position, outcome)
+        if self._number_unfound >= MAX_LOST:
+            self._end(BiginOutcomePendingError("too many answers got lost and the mails were not found"))
+
+    # ---- looking ----
+
+    def _settle(self, suspects: Mapping[Name, Suspect]) -> dict[Name, Verdict]:
+        try:
+            self._client.server_time()
+        except BiginError as error:
+            return dict.fromkeys(suspects, unread(error))
+        return settle(self._client, suspects, self._scene, each=self._map)
+
+    @cached_property
+    def _scene(self) -> Scene:
+        """What is known beside the lists; the ids of earlier mails are read before the first look only."""
+        claims, has_all_claims = read_claims(self._attempt, self._go)
+        self._claims |= claims
+        go, keeps = self._go, self._attempt.store.keeps
+        names = set(go.open) if go.is_known else set()
+        if not keeps:
+            names = {item.name for item in self._items}
+        own = [marker for name in names for marker in frozenset().union(*self._markers(name))]
+        return Scene(
+            self._digests,
+            task_half(self._attempt.identity),
+            frozenset(own),
+            self._claims,
+            has_all_claims,
+            is_first_go=not keeps and self._attempt.first_number == 1,
+        )
+
+    def _suspect(self, intent: Intent) -> Suspect:
+        markers, old_markers = self._markers(intent.item.name)
+        return Suspect(
+            intent.record,
+            intent.subject,
+            intent.people,
+            intent.content,
+            intent.scheduled,
+            intent.window,
+            markers,
+            old_markers,
+        )
+
+    def _look_of(self, mail: Mail, record: RecordRef, window: Window) -> Suspect:
+        """Describe a mail as its record's list would show it."""
+        digests = self._digests
+        return Suspect(
+            record,
+            digests.subject(mail.subject),
+            digests.people(address.email for address in (*mail.to, *mail.cc)),
+            digests.content(mail.content),
+            digests.scheduled(mail),
+            window,
+        )
+
+    def _markers(self, name: Name) -> tuple[frozenset[Marker], frozenset[Marker]]:
+        """
+        Make the markers of a mail of this go, and of what may have been an earlier one.
+
+        Where nothing is kept a marker is made of the try: those of the tries since the last clear are this
+        go's.
+        """
+        task = task_half(self._attempt.identity)
+        if self._attempt.store.keeps:
+            return frozenset({Marker(task, send_half(self._go.id, *name))}), frozenset()
+        first, number = self._attempt.first_number, self._attempt.number
+        of_try = {attempt: Marker(task, send_half(attempt, *name)) for attempt in range(1, number + 1)}
+        return (
+            frozenset(marker for attempt, marker in of_try.items() if attempt >= first),
+            frozenset(marker for attempt, marker in of_try.items() if attempt < first),
+        )
+
+    # ---- the parts ----
+
+    def _map(self, function: Callable[[T], R], values: Iterable[T]) -> Iterable[R]:
+        return self._preparers.map(function, values) if self._preparers else map(function, values)
+
+    def _new_window(self) -> Window:
+        return new_window(self._client, lease=LEASE)
+
+    def _record_found(self, item: Item, record: RecordRef, found: Found) -> None:
+        self._record(item, record, "done", message_id=found.message_id)
+
+    def _record(
+        self, item: Item, record: RecordRef, status: Literal["done", "refused"], **told: str | None
+    ) -> None:
+        bounded = {name: text(value) if value else None for name, value in told.items()}
+        self._journal.record_outcome(Result(item, self._attempt.number, status, record, **bounded))
+
+    def _end_if_general(self, error: BiginError) -> None:
+        if not isinstance(error, CONCERNS_ONE_MAIL):
+            self._end(error)
+
+    def _end(self, error: BiginError) -> None:
+        """Send nothing more in this try."""
+        if not self._ended_by:
+            self._ended_by = error
+            if len(self._batch) > 1:
+                log.warning("No more mails are sent for now: %s.", error.code or error.message)
+
+    def _skip(self, position: int) -> None:
+        if self._ended_by:
+            self._finish(position, Outcome("skipped", self._batch.record(position), error=self._ended_by))
+
+    def _finish(self, position: int, outcome: Outcome) -> None:
+        self._outcomes[position] = outcome
+        self._on_outcome(outcome)
+
+
+def _verdict_on_edit(looks: Iterable[Look], *, are_all_open: bool) -> Verdict:
+    """
+    Judge a row that may be an edit of others to the same people.
+
+    :param are_all_open: whether none of the others has a result; those that have one are done.
+    """
+    verdicts = {look.verdict.evidence: look.verdict for look in looks}
+    if not are_all_open or "found" in verdicts:
+        return InDoubt(
+            "another mail to these people was sent for this run, and its row is gone: this one may be an edit"
+            " of it"
+        )
+    return next(verdicts[worst] for worst in ("unreadable", "in doubt", "absent") if worst in verdicts)
+
+
+def _failure(error: Exception) -> BiginError:
+    """Return an error of Bigin's as it is, and any other as a mail that cannot be made."""
+    if isinstance(error, BiginError):
+        return error
+    try:
+        reason = f"{type(error).__name__}: {error}"
+    except Exception:  # a text of strangers
+        reason = type(error).__name__
+    failure = BiginInvalidMailError(f"the mail cannot be made ({reason[:MAX_REASON_LENGTH]})")
+    failure.__cause__ = error
+    return failure
+
+
+def _place(error: BiginError) -> str | None:
+    """Return which part of a mail Bigin refused; its message may quote an address."""
+    place = error.details.get("json_path") or error.details.get("api_name")
+    return str(place) if place else None
+
+
+def _unknown(
+    record: RecordRef | None, verdict: Verdict, decision: Decision, *, cause: BaseException | None = None
+) -> Outcome:
+    """Say that a mail may have been sent and is not found, and what a person can do."""
+    code = verdict.error.code if isinstance(verdict, Unreadable) else None
+    error: BiginError
+    if decision == "later":
+        error = BiginOutcomePendingError(
+            f"{verdict} This try sends nothing more",
+            code=code,
+            hint="The next try of this task looks once more before it sends; give the task retries if it has"
+            " none left",
+        )
+    else:
+        error = BiginOutcomeUnknownError(
+            str(verdict),
+            code=code,
+            hint=f"Nothing is sent again without you. Look at the e-mails of {record or 'its record'}: if the"
+            ' mail is there, mark this task as success; if it is not, set on_unknown_outcome="resend" and'
+            " clear the task",
+        )
+    error.__cause__ = cause
+    return Outcome("unknown", record, error=error)
+
+
+def _blocks(prepared: Iterable[Ready]) -> Iterator[list[Ready]]:
+    """Divide mails whose announcement would be too long."""
+    block: list[Ready] = []
+    recipients = 0
+    for ready in prepared:
+        recipients += len(ready.intent.people)
+        if block and recipients > BLOCK_RECIPIENTS:
+            yield block
+            block, recipients = [], len(ready.intent.people)
+        block.append(ready)
+    if block:
+        yield block
+
+
+def _wait_for(futures: set[Future[None]], *, down_to: int) -> set[Future[None]]:
+    """Wait until no more than so many are under way; raise what one of them raised."""
+    while len(futures) > down_to:
+        done, futures = wait(futures, return_when=FIRST_COMPLETED)
+        for future in done:
+            future.result()
+    return futures

@@ -1,0 +1,306 @@
+"""What is the same mail in every try: which go a try belongs to, the digests of a mail, its marker, its name."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Literal, NamedTuple
+
+from airflow_provider_bigin.api.mail import MAX_CONTENT_LENGTH, Mail
+from airflow_provider_bigin.api.records import RecordRef
+from airflow_provider_bigin.delivery.message import Batch, Draft
+
+#: A mail's name in a go: its row's digest, and a number that tells equal rows apart.
+Name = tuple[str, int]
+Kept = Literal["done", "open", "refused"]
+
+
+class Item(NamedTuple):
+    """
+    One mail of a batch.
+
+    :param row: digest of the row as upstream gave it.
+    :param number: tells equal rows apart.
+    :param mail: digest of what the reader gets; empty while it is not needed.
+    :param who: digest of the record and the people; empty while it is not needed.
+    """
+
+    row: str
+    number: int
+    mail: str = ""
+    who: str = ""
+
+    @property
+    def name(self) -> Name:
+        """What it is called in this go; its marker is made of it."""
+        return self.row, self.number
+
+
+# ---- which go is this? ----
+
+
+def was_cleared(
+    *,
+    max_tries: int,
+    clear_number: int,
+    retries: int,
+    stored_max_tries: int,
+    stored_clear_number: int,
+    stored_try: int,
+) -> bool:
+    """
+    Tell whether a person has cleared this task since its state was stored.
+
+    Only a clear of the task itself changes ``max_tries``. It need not, if ``retries`` was lowered: then the
+    run's ``clear_number`` has grown, and by Airflow's own formula the first try since the clear comes after
+    the one that stored.
+    """
+    first_try = first_try_since_clear(max_tries=max_tries, retries=retries)
+    return max_tries != stored_max_tries or (clear_number != stored_clear_number and first_try > stored_try)
+
+
+def first_try_since_clear(*, max_tries: int, retries: int) -> int:
+    """Return Airflow's number of the first try since the last clear (``clear_task_instances``)."""
+    return max_tries - retries + 1
+
+
+# ---- digests ----
+
+
+class Digests:
+    """
+    Digests under one salt. They are salted rather than keyed, as they must be understood after the
+    connection's secrets were replaced; who reads the state can guess addresses.
+    """
+
+    def __init__(self, salt: str) -> None:
+        self.salt = salt
+
+    def row(self, text: str) -> str:
+        """Digest a row."""
+        return self._of("row", text)
+
+    def mail(self, draft: Draft) -> str:
+        """Digest all that the reader gets, as rendered: without the marker and the default sender."""
+        return self._of("mail", text_of(draft))
+
+    def who(self, draft: Draft) -> str:
+        """Digest the record and the people, in no particular order or case."""
+        return self._of("who", _text([*_record(draft), sorted(_people(draft.mail))]))
+
+    def subject(self, text: str) -> str:
+        """Digest a subject; white space is folded, as mail servers do."""
+        return self._of("subject", " ".join(text.split()))
+
+    def people(self, emails: Iterable[str]) -> tuple[str, ...]:
+        """Digest addresses, each by itself, in no particular order or case."""
+        return tuple(sorted({self._of("person", email.strip().casefold()) for email in emails}))
+
+    def content(self, text: str) -> str:
+        """Digest a content without markers; white space is folded."""
+        return self._of("content", " ".join(without_markers(text).split()))
+
+    def time(self, seconds: float) -> str:
+        """Digest a point in time, to the second, in whatever zone it was written."""
+        return self._of("time", str(int(seconds)))
+
+    def scheduled(self, mail: Mail) -> str | None:
+        """Digest the time for which a mail is scheduled."""
+        time = mail.scheduled_time
+        return self.time(datetime.fromisoformat(time).timestamp()) if time else None
+
+    def _of(self, kind: str, text: str) -> str:
+        return digest(f"{self.salt}\n{kind}\n{text}")
+
+
+def digest(text: str) -> str:
+    """Digest a text, whatever characters it has, to 64 bits."""
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:16]
+
+
+def text_of(draft: Draft) -> str:
+    """Write down all that the reader gets: the same text in every process."""
+    mail = draft.mail
+    files = sorted(file.name for file in draft.files)
+    people = [sorted(address.email.casefold() for address in some) for some in (mail.to, mail.cc, mail.bcc)]
+    told = (mail.subject, mail.content, mail.mail_format, mail.scheduled_time, sorted(mail.attachments))
+    return _text([*_record(draft), people, *told, files])
+
+
+def description_of(batch: Batch) -> str:
+    """Write down all mails of a batch; of one that cannot be made, its row."""
+    texts = []
+    for position in range(len(batch)):
+        try:
+            texts.append(text_of(batch.draft(position)))
+        except Exception:
+            texts.append(batch.row(position))
+    return _text(texts)
+
+
+def _record(draft: Draft) -> list[str | None]:
+    """A record that has to be searched for is not known before the search, so only a named one counts."""
+    return [draft.record.module, draft.record.id if isinstance(draft.record, RecordRef) else None]
+
+
+def _people(mail: Mail) -> set[str]:
+    return {address.email.casefold() for address in (*mail.to, *mail.cc, *mail.bcc)}
+
+
+def _text(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+# ---- the marker ----
+
+
+class Marker(NamedTuple):
+    """
+    The invisible identification in a mail.
+
+    :param task: half that all mails of a task instance have.
+    :param send: half of this mail in this go.
+    """
+
+    task: str
+    send: str
+
+    def __str__(self) -> str:
+        return f"m-{self.task}-{self.send}"
+
+
+_HALVES = r"m-([0-9a-f]{16})-([0-9a-f]{16})"
+_ELEMENT = re.compile(rf"<span\b[^<>]*\bclass\s*=[^<>]*{_HALVES}[^<>]*>(?:\s*</span\s*>)?", re.IGNORECASE)
+_LAST_LINE = re.compile(rf"\[{_HALVES}\]")
+
+
+def task_half(identity: Sequence[str | int]) -> str:
+    """Make the half that all mails of a task instance share, of its DAG, run, task and map index."""
+    return digest(_text(list(identity)))
+
+
+def send_half(*parts: str | int) -> str:
+    """Make the half of one mail: of its go, which is random, and its name."""
+    return digest(_text(list(parts)))
+
+
+def with_marker(mail: Mail, marker: Marker, *, in_text: bool = False) -> Mail:
+    """
+    Put the marker into a mail: as the class of an empty element, which no mail client shows.
+
+    A ``text`` mail has no place where it would not be seen and stays without, unless asked for; so does a
+    mail that is full.
+
+    :param in_text: add it to a ``text`` mail, as a last line that the reader sees.
+    """
+    if mail.mail_format == "html":
+        content = _before_end_of_body(mail.content, f'<span class="{marker}"></span>')
+    elif in_text:
+        content = f"{mail.content}\n\n[{marker}]"
+    else:
+        return mail
+    return replace(mail, content=content) if len(content) <= MAX_CONTENT_LENGTH else mail
+
+
+def find_markers(content: str, task: str) -> frozenset[Marker]:
+    """
+    Return the markers that a content bears. A text that merely looks like one is none; in brackets only those
+    of the own task count.
+    """
+    elements = {Marker(*found) for found in _ELEMENT.findall(content)}
+    lines = {Marker(*found) for found in _LAST_LINE.findall(content)}
+    return frozenset(elements | {marker for marker in lines if marker.task == task})
+
+
+def without_markers(content: str) -> str:
+    """Return a content as it was before it was marked."""
+    return _LAST_LINE.sub("", _ELEMENT.sub("", content))
+
+
+def _before_end_of_body(html: str, element: str) -> str:
+    # Not by lower(), which lengthens some letters, such as the Turkish İ.
+    ends = [match.start() for match in re.finditer("</body", html, re.IGNORECASE)]
+    return html[: ends[-1]] + element + html[ends[-1] :] if ends else html + element
+
+
+# ---- which item is this? ----
+
+
+@dataclass
+class Matched:
+    """
+    The items of the present rows.
+
+    :param items: one for each row.
+    :param entries: the stored entry that is a row's own, by position.
+    :param left: names of stored entries that are nobody's, by whom they are for; without refused ones.
+    """
+
+    items: list[Item] = field(default_factory=list)
+    entries: dict[int, Name] = field(default_factory=dict)
+    left: Mapping[str, list[Name]] = field(default_factory=dict)
+
+
+def match_rows(
+    rows: Sequence[str],
+    stored: Mapping[Item, Kept],
+    describe: Callable[[int], tuple[str, str] | None],
+) -> Matched:
+    """
+    Tell for each row which stored entry is its own: by its row, else by its mail; of equal entries those that
+    are done first, then those that are open; and refused ones only when none of these is left.
+
+    :param rows: digests of the rows.
+    :param stored: what is known of each stored entry.
+    :param describe: makes a row's digests of its mail and of whom it is for, if it can be composed; called
+        only where they are needed.
+    """
+    matched = Matched()
+    unmatched = set(range(len(rows)))
+    ranked = sorted(stored, key=lambda item: (("done", "open", "refused").index(stored[item]), item.number))
+    entries = {item.name: item for item in ranked}
+    described: dict[int, tuple[str, str] | None] = {}
+
+    def take(refused: bool, by: Callable[[Item], str], own: Callable[[int], str | None]) -> None:
+        candidates: defaultdict[str, list[Name]] = defaultdict(list)
+        for name, item in entries.items():
+            if (stored[item] == "refused") == refused:
+                candidates[by(item)].append(name)
+        for position in sorted(unmatched) if candidates else ():
+            names = candidates.get(own(position) or "")
+            if names:
+                matched.entries[position] = names.pop(0)
+                del entries[matched.entries[position]]
+                unmatched.discard(position)
+
+    def described_mail(position: int) -> str | None:
+        if position not in described:
+            described[position] = describe(position)
+        digests = described[position]
+        return digests[0] if digests else None
+
+    for refused in (False, True):
+        take(refused, lambda item: item.row, rows.__getitem__)
+        take(refused, lambda item: item.mail, described_mail)
+    left: defaultdict[str, list[Name]] = defaultdict(list)
+    for name, item in entries.items():
+        if stored[item] != "refused":
+            left[item.who].append(name)
+    matched.left = left
+    used = {item.name for item in stored}
+    next_number: defaultdict[str, int] = defaultdict(int)
+    for position, row in enumerate(rows):
+        name = matched.entries.get(position)
+        if name is None or name[0] != row:
+            while (row, next_number[row]) in used:
+                next_number[row] += 1
+            name = (row, next_number[row])
+            used.add(name)
+        mail, who = described.get(position) or ("", "")
+        matched.items.append(Item(*name, mail, who))
+    return matched

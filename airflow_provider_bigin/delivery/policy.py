@@ -1,0 +1,62 @@
+"""
+The decision table: what follows from the last word on a mail, and from what a look for it shows.
+
+Pure, and the same for one mail and for many, for a retry and for a clear.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+OnUnknownOutcome = Literal["check", "fail", "resend"]
+ON_UNKNOWN_OUTCOME: tuple[OnUnknownOutcome, ...] = ("check", "fail", "resend")
+
+#: The newest that is stored of a mail: nothing, that it is out, that Bigin will never take it, or that it may
+#: have been posted.
+LastWord = Literal["none", "done", "refused", "open"]
+#: What the e-mails of its record show of a mail that may have been posted.
+Evidence = Literal["found", "absent", "in doubt", "unreadable"]
+#: ``report``: name it with its reason; ``later``: left to the next try; ``give up``: only a person can know.
+Decision = Literal["send", "done", "report", "later", "give up"]
+
+#: What may be sent although an earlier POST may have sent it: in a retry, and once a person has asked since.
+CONSENT: dict[OnUnknownOutcome, tuple[tuple[Evidence, ...], tuple[Evidence, ...]]] = {
+    "fail": ((), ("absent",)),
+    "check": (("absent",), ("absent",)),
+    "resend": (("absent", "in doubt"), ("absent", "in doubt")),
+}
+
+
+def decide(
+    last_word: LastWord,
+    evidence: Evidence | None = None,
+    *,
+    policy: OnUnknownOutcome,
+    asked_since: bool,
+    is_own: bool = False,
+    is_scheduled: bool = False,
+) -> Decision:
+    """
+    Decide about one mail.
+
+    :param last_word: what is stored of it.
+    :param evidence: what a look shows, if it is open.
+    :param policy: the operator's ``on_unknown_outcome``.
+    :param asked_since: whether a person has cleared the task since that word.
+    :param is_own: whether this very try may have posted it. Then the next one sends: one POST per mail and
+        try, and the next look is later and sees more.
+    :param is_scheduled: whether it was to leave later. Then its absence proves nothing.
+    """
+    if last_word == "none":
+        return "send"
+    if last_word == "done" or evidence == "found":
+        return "done"
+    if last_word == "refused":
+        return "send" if asked_since else "report"
+    if evidence == "unreadable":
+        return "later"
+    if evidence == "absent" and is_scheduled:
+        evidence = "in doubt"
+    if evidence not in CONSENT[policy][asked_since]:
+        return "give up"
+    return "later" if is_own else "send"

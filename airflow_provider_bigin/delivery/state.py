@@ -1,0 +1,156 @@
+"""
+What is stored of a task's mails: one head, and segments of older results, in one format on every Airflow.
+
+The head says to which go it belongs, which mails may have been posted (their intents) and what became of the
+latest others; segments hold the results before those. What is read is bounded and of the right types, or it
+is not understood.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
+
+from pydantic import Field, StrictBool, StrictStr, TypeAdapter, ValidationError
+
+from airflow_provider_bigin.api.records import RecordRef
+from airflow_provider_bigin.delivery.identity import Item
+
+#: Raised when the form of what is stored changes; what another version stored cannot be understood.
+VERSION = 1
+MAX_TEXT_LENGTH = 500
+
+Text = Annotated[StrictStr, Field(max_length=MAX_TEXT_LENGTH)]
+Number = Annotated[int, Field(strict=True, ge=0, lt=2**31)]
+Time = Annotated[float, Field(strict=True, ge=0, le=4e9, allow_inf_nan=False)]
+Window = tuple[Time, Time]
+
+
+class Intent(NamedTuple):
+    """
+    A mail that may be posted, or may have been, as it would appear in its record's list of e-mails.
+
+    :param item: which mail of the go it is.
+    :param attempt: number of the try that wrote it.
+    :param record: what it is filed under.
+    :param is_marked: whether it carries its marker.
+    :param subject: digest, as the next three.
+    :param people: those that a list shows: ``to`` and ``cc``, never ``bcc``.
+    :param content: without the marker.
+    :param scheduled: the time for which it is scheduled, if it is.
+    :param window: the time by Bigin's clock in which it left, if it left.
+    """
+
+    item: Item
+    attempt: Number
+    record: RecordRef
+    is_marked: StrictBool
+    subject: Text
+    people: Annotated[tuple[Text, ...], Field(max_length=1000)]
+    content: Text
+    scheduled: Text | None
+    window: Window
+
+
+class Result(NamedTuple):
+    """
+    What became of a mail for good.
+
+    :param status: ``done``, or ``refused``: Bigin will never take it.
+    :param error: Bigin's code or the name of an error class.
+    :param detail: what else a later try may report; a code or a number, never an address.
+    """
+
+    item: Item
+    attempt: Number
+    status: Literal["done", "refused"]
+    record: RecordRef
+    message_id: Text | None = None
+    error: Text | None = None
+    detail: Text | None = None
+
+
+@dataclass(frozen=True)
+class Head:
+    """
+    The state of a go.
+
+    :param go: its identity, random.
+    :param salt: of its digests.
+    :param max_tries: Airflow's, like ``clear_number``, when this was written.
+    :param attempt: number of the try that wrote it.
+    :param asked: number of the first try since a person asked.
+    :param complete: whether the task was about to be green.
+    :param damaged: whether an earlier head was lost.
+    :param segments: number of its first segment, and of the next one to be written.
+    :param owner: who wrote it; used below Airflow 3.3, as are the next two.
+    :param run: tells runs under the same id apart.
+    :param run_start: when the run began, in epoch seconds.
+    """
+
+    version: Literal[1]
+    go: Text
+    salt: Text
+    max_tries: Annotated[int, Field(strict=True)]
+    clear_number: Number
+    attempt: Number
+    asked: Number
+    complete: StrictBool
+    damaged: StrictBool
+    segments: tuple[Number, Number]
+    open: Annotated[tuple[Intent, ...], Field(max_length=20_000)]
+    results: Annotated[tuple[Result, ...], Field(max_length=20_000)]
+    owner: Text
+    run: Text
+    run_start: Time | None
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Results that a head counts; it is never changed."""
+
+    version: Literal[1]
+    go: Text
+    results: Annotated[tuple[Result, ...], Field(max_length=20_000)]
+
+
+Stored = TypeVar("Stored", Head, Segment)
+
+
+def read_head(stored: Any) -> Head | None:
+    """
+    Understand a head, or say None.
+
+    :param stored: a value of the store; anything may have happened to it.
+    """
+    return _read(Head, stored)
+
+
+def read_segment(stored: Any) -> Segment | None:
+    """Understand a segment, or say None; otherwise as :func:`read_head`."""
+    return _read(Segment, stored)
+
+
+def as_json(value: Head | Segment) -> dict[str, Any]:
+    """Return what the store keeps."""
+    content: dict[str, Any] = _adapter(type(value)).dump_python(value, mode="json")
+    return content
+
+
+def text(value: str) -> str:
+    """Make a text of strangers one that can be stored, and read again."""
+    return value[:MAX_TEXT_LENGTH].encode(errors="replace").decode()
+
+
+def _read(kind: type[Stored], stored: Any) -> Stored | None:
+    try:
+        value: Stored = _adapter(kind).validate_python(stored)
+    except (ValidationError, RecursionError):
+        return None
+    return value
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)

@@ -1,0 +1,120 @@
+"""Where the state of a task instance is kept: Airflow 3.3's task state store, an Airflow Variable, or nowhere."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, ClassVar, Protocol
+
+from airflow_provider_bigin.delivery.identity import digest
+from airflow_provider_bigin.version_compat import (
+    delete_database_variable,
+    get_database_variable,
+    set_database_variable,
+)
+
+#: Begins the names of all keys and Variables, so that they keep out of the way of what users store.
+PREFIX = "airflow_provider_bigin"
+VARIABLE_PREFIX = f"{PREFIX}_state_"
+
+
+class StateStore(Protocol):
+    """JSON objects under names, which survive the tries of a task. A call that fails raises."""
+
+    #: Whether anything is kept at all.
+    keeps: ClassVar[bool]
+    #: Whether a try that was replaced may still write, so that each write has to be checked.
+    is_shared: ClassVar[bool]
+
+    def read(self, name: str) -> Any:
+        """Return the value under a name, or None if there is none; anything may have happened to it."""
+
+    def write(self, name: str, value: dict[str, Any]) -> None:
+        """Replace the value under a name."""
+
+    def delete(self, name: str) -> None:
+        """Delete the value under a name."""
+
+
+class TaskStateStore:
+    """
+    The task state store of Airflow 3.3. It refuses the writes of a try that was replaced, and its rows are
+    deleted with their run.
+
+    :param store: ``context["task_state_store"]``.
+    :param operator: tells the operators apart that run inside one task.
+    """
+
+    keeps = True
+    is_shared = False
+
+    def __init__(self, store: Any, operator: str | int = "task") -> None:
+        self._store = store
+        self._prefix = f"{PREFIX}.{operator}"
+
+    def read(self, name: str) -> Any:
+        """Return the value under a name, or None."""
+        return self._store.get(f"{self._prefix}.{name}")
+
+    def write(self, name: str, value: dict[str, Any]) -> None:
+        """Replace the value under a name; Airflow would let it expire after 30 days."""
+        from airflow_provider_bigin.version_compat import NEVER_EXPIRE
+
+        self._store.set(f"{self._prefix}.{name}", value, retention=NEVER_EXPIRE)
+
+    def delete(self, name: str) -> None:
+        """Delete the value under a name."""
+        self._store.delete(f"{self._prefix}.{name}")
+
+
+class VariableStore:
+    """
+    Airflow Variables in the metadata database, for a task instance below Airflow 3.3.
+
+    Secrets backends are not asked: they would be first each time, and cannot have them.
+
+    :param identity: of the task instance.
+    """
+
+    keeps = True
+    is_shared = True
+
+    def __init__(self, identity: Sequence[str | int]) -> None:
+        self._key = VARIABLE_PREFIX + digest(json.dumps(list(identity)))
+        self._description = f"State of the mails of {'.'.join(map(str, identity))}; see airflow bigin clean"
+
+    def read(self, name: str) -> Any:
+        """Return the value under a name, or None."""
+        text = get_database_variable(self._name(name))
+        try:
+            return None if text is None else json.loads(text)
+        except ValueError:
+            return text  # somebody has edited it; whoever reads it sees that it is not what was written
+
+    def write(self, name: str, value: dict[str, Any]) -> None:
+        """Replace the value under a name."""
+        set_database_variable(self._name(name), json.dumps(value), description=self._description)
+
+    def delete(self, name: str) -> None:
+        """Delete the value under a name."""
+        delete_database_variable(self._name(name))
+
+    def _name(self, name: str) -> str:
+        return self._key if name == "head" else f"{self._key}_{name}"
+
+
+class NoStore:
+    """For ``[bigin] state = none``, where tasks may not write Variables."""
+
+    keeps = False
+    is_shared = False
+
+    def read(self, name: str) -> Any:
+        """Return nothing."""
+        return None
+
+    def write(self, name: str, value: dict[str, Any]) -> None:
+        """Keep nothing."""
+
+    def delete(self, name: str) -> None:
+        """Do nothing."""
