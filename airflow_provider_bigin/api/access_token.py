@@ -15,14 +15,13 @@ import json
 import logging
 import random
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
-from airflow_provider_bigin.api.clock import Clock
+from airflow_provider_bigin.api.clock import SYSTEM_CLOCK, Clock
 from airflow_provider_bigin.api.errors import (
     BiginAuthenticationError,
     BiginConnectionError,
@@ -159,7 +158,7 @@ class SharedToken:
         *,
         session: requests.Session,
         timeout: float,
-        clock: Clock = time,
+        clock: Clock = SYSTEM_CLOCK,
         mask: Callable[[str], None] = lambda token: None,
     ) -> None:
         self._credentials = credentials

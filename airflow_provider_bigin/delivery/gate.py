@@ -55,6 +55,10 @@ class Gate:
         """Return the current time in epoch seconds."""
         return self._clock.time()
 
+    def monotonic(self) -> float:
+        """Return seconds by a clock that nobody sets."""
+        return self._clock.monotonic()
+
     def sleep(self, seconds: float, /) -> None:
         """Let nobody through for so many seconds."""
         with self._changed:

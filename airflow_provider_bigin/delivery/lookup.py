@@ -6,12 +6,12 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from itertools import islice
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from airflow_provider_bigin.api.client import BiginClient
+from airflow_provider_bigin.api.emails import SCHEDULED_VIEW, VIEWS, Email, list_emails
 from airflow_provider_bigin.api.errors import BiginError
+from airflow_provider_bigin.api.records import RecordRef
 from airflow_provider_bigin.delivery.intent import Intent, recipients_digests, subject_digest, time_digest
 from airflow_provider_bigin.delivery.marker import find_markers
 
@@ -24,11 +24,6 @@ SETTLING_TIME = 60.0
 PAUSES = (2.0, 4.0, 8.0, 15.0)
 #: ``Date`` headers and the list's times have whole seconds.
 CLOCK_TOLERANCE = 2.0
-#: Entries read of one list, at most. A record with more mails than that in the time of question is not one
-#: that can be judged.
-MAX_ENTRIES = 300
-#: Entries on a page of the list; Bigin gives no choice.
-PAGE_LENGTH = 10
 
 
 @dataclass(frozen=True)
@@ -118,8 +113,8 @@ def look(client: BiginClient, intent: Intent, claimed: Collection[str] = ()) -> 
     """Look once for a mail among the e-mails of its record."""
     try:
         entries = _entries_in_question(client, intent)
-    except _ListTooLong:
-        return InDoubt(f"its record has more than {MAX_ENTRIES} e-mails to look through", lasting=True)
+    except _ListIncomplete as gap:
+        return InDoubt(str(gap), lasting=True)
     except BiginError as error:
         if error.retryable:
             return Unreadable(error)
@@ -184,52 +179,27 @@ def latest_arrival(client: BiginClient) -> float:
     return bigin_time(client) + client.timeout + SETTLING_TIME
 
 
-class _ListTooLong(Exception):
-    """The list goes on and on."""
+class _ListIncomplete(Exception):
+    """There may be e-mails that the list does not show."""
 
 
 def _entries_in_question(client: BiginClient, intent: Intent) -> list[Entry]:
-    """
-    Read the entries of the time in question from the list's default view and from the views that may know
-    more.
-
-    The default view of some accounts stays empty although ``sent_from_crm`` shows the mail. Accounts that do
-    not know a view refuse it, which tells nothing.
-    """
-    entries: dict[str, Entry] = {}
-    for view in (None, "sent_from_crm", *(("scheduled_in_crm",) if intent.scheduled else ())):
-        try:
-            for item in _read_list(client, intent, view):
-                entry = _entry(item)
-                if _is_in_question(intent, entry):
-                    entries.setdefault(entry.message_id, entry)
-        except BiginError as error:
-            if view is None or error.retryable:
-                raise
+    """Read the entries of the time in question."""
+    views = (SCHEDULED_VIEW, *VIEWS) if intent.scheduled else VIEWS
+    listed = list_emails(
+        client,
+        RecordRef(intent.module, intent.record_id),
+        views=views,
+        horizon=intent.since - CLOCK_TOLERANCE,
+    )
+    if listed.gap:
+        raise _ListIncomplete(listed.gap)
+    entries = [_entry(email) for email in listed.emails if email.is_sent]
     return [
         _with_markers(client, intent, entry) if shares_something(intent, entry) else entry
-        for entry in entries.values()
+        for entry in entries
+        if _is_in_question(intent, entry)
     ]
-
-
-def _read_list(client: BiginClient, intent: Intent, view: str | None) -> list[dict[str, Any]]:
-    """
-    Read a list as far as needed: it may be long, and where it is sorted by time, newest first, its old part
-    does not matter.
-    """
-    items: list[dict[str, Any]] = []
-    is_newest_first, oldest = True, float("inf")
-    for item in islice(client.get_emails(intent.module, intent.record_id, type=view), MAX_ENTRIES + 1):
-        items.append(item)
-        time = _time(item)
-        is_newest_first = is_newest_first and time is not None and time <= oldest
-        oldest = oldest if time is None else min(oldest, time)
-        # After two pages the order was seen and is not a guess.
-        if len(items) >= 2 * PAGE_LENGTH and is_newest_first and oldest < intent.since - CLOCK_TOLERANCE:
-            return items
-    if len(items) > MAX_ENTRIES:
-        raise _ListTooLong
-    return items
 
 
 def _with_markers(client: BiginClient, intent: Intent, entry: Entry) -> Entry:
@@ -248,32 +218,8 @@ def _with_markers(client: BiginClient, intent: Intent, entry: Entry) -> Entry:
     )
 
 
-def _entry(item: Mapping[str, Any]) -> Entry:
-    people = [*_people(item.get("to")), *_people(item.get("cc"))]
-    subject = item.get("subject")
-    return Entry(
-        message_id=str(item.get("message_id")),
-        time=_time(item),
-        subject=subject if isinstance(subject, str) else "",
-        recipients=tuple(people),
-    )
-
-
-def _people(value: Any) -> list[str]:
-    people = value if isinstance(value, list) else [value]
-    emails = [person.get("email") for person in people if isinstance(person, Mapping)]
-    return [email for email in emails if isinstance(email, str)]
-
-
-def _time(item: Mapping[str, Any]) -> float | None:
-    for name in ("time", "sent_time"):
-        value = item.get(name)
-        if isinstance(value, str):
-            try:
-                return datetime.fromisoformat(value.replace("Z", "+00:00")).timestamp()
-            except (ValueError, OverflowError):
-                continue
-    return None
+def _entry(email: Email) -> Entry:
+    return Entry(str(email.message_id), email.time, email.subject or "", email.people or ())
 
 
 def _is_in_question(intent: Intent, entry: Entry) -> bool:
