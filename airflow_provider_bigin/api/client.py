@@ -78,7 +78,7 @@ class BiginClient:
     :param session: the HTTP session; :func:`new_session` makes one.
     :param api_domain: host of the API, unless the access token came with one.
     :param pinned: keep to ``api_domain`` whatever host the access token came with.
-    :param timeout: seconds to wait for a connection, and again for an answer.
+    :param timeout: seconds for a whole request, from the connection to the answer's last byte.
     :param clock: tells the time and waits.
     """
 
@@ -415,12 +415,18 @@ class BiginClient:
 
 
 def new_session() -> requests.Session:
-    """Make the session that a client keeps: pooled connections, verified TLS, no retries of its own."""
+    """
+    Make the session that a client keeps: pooled connections, verified TLS, no retries of its own. The
+    ``timeout`` of its requests is for all of a request.
+    """
     import requests
 
     from airflow_provider_bigin import __version__
+    from airflow_provider_bigin.api.deadline import DeadlineAdapter
 
     session = requests.Session()
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, DeadlineAdapter())
     session.headers["User-Agent"] = f"airflow-provider-bigin/{__version__}"
     return session
 
@@ -444,7 +450,7 @@ def _read_answer(request: str, response: requests.Response) -> Any:
         raise BiginServerError("the answer is empty", status=200, request=request)
     try:
         body = response.json() if response.content else None
-    except ValueError:
+    except (ValueError, RecursionError):
         body = None
         if 200 <= response.status_code < 300:
             raise BiginServerError(
@@ -468,15 +474,15 @@ def _sent_mail(answer: Any, mail: Mail, request: str) -> SentMail:
     if not isinstance(message_id, str) or not message_id:
         error = BiginServerError("the answer names no message_id", request=request)
         raise _outcome_unknown(error, request) from error
+    told = details.get("blocked_email_addresses")
     blocked = tuple(
         (str(item.get("email")), str(item.get("reason") or "no reason given"))
-        for item in details.get("blocked_email_addresses") or ()
+        for item in (told if isinstance(told, list) else ())
         if isinstance(item, Mapping)
     )
-    recipients = {address.email.casefold() for address in (*mail.to, *mail.cc, *mail.bcc)}
-    if blocked and recipients <= {email.casefold() for email, _ in blocked}:
+    if {address.email.casefold() for address in mail.to} <= {email.casefold() for email, _ in blocked}:
         raise BiginInvalidMailError(
-            "Bigin blocks every recipient, so nobody got the mail:"
+            "Bigin blocks everyone in `to`, and of those nobody got the mail:"
             f" {'; '.join(f'{email} ({why})' for email, why in blocked)}",
             details=details,
             request=request,

@@ -182,7 +182,7 @@ def test_blocked_recipients_are_reported(client, sandbox, caplog):
 
 def test_a_mail_whose_recipients_are_all_blocked_is_a_failure(client, sandbox):
     sandbox.settings(blocked_addresses=["ada.lovelace@example.org"])
-    with pytest.raises(errors.BiginInvalidMailError, match="nobody got the mail"):
+    with pytest.raises(errors.BiginInvalidMailError, match="of those nobody got the mail"):
         client.send_mail("Contacts", ADA, MAIL)
 
 
