@@ -15,14 +15,13 @@ import json
 import logging
 import random
 import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
-from airflow_provider_bigin.api.clock import Clock
+from airflow_provider_bigin.api.clock import SYSTEM_CLOCK, Clock
 from airflow_provider_bigin.api.errors import (
     BiginAuthenticationError,
     BiginConnectionError,
@@ -31,7 +30,7 @@ from airflow_provider_bigin.api.errors import (
     BiginTokenLimitError,
 )
 from airflow_provider_bigin.api.oauth import AccessToken, Credentials, refresh_access_token
-from airflow_provider_bigin.api.token_cache import MemoryTokenCache, TokenCache
+from airflow_provider_bigin.api.token_cache import LOCK_TIMEOUT, MemoryTokenCache, TokenCache
 
 if TYPE_CHECKING:
     import requests
@@ -147,7 +146,7 @@ class SharedToken:
     :param credentials: what the token is refreshed with.
     :param cache: where it is kept for other processes.
     :param session: for the calls to the accounts server.
-    :param timeout: seconds to wait for the accounts server.
+    :param timeout: seconds for a whole request to the accounts server.
     :param clock: tells the time and waits.
     :param mask: is told each token, to keep it out of logs.
     """
@@ -159,7 +158,7 @@ class SharedToken:
         *,
         session: requests.Session,
         timeout: float,
-        clock: Clock = time,
+        clock: Clock = SYSTEM_CLOCK,
         mask: Callable[[str], None] = lambda token: None,
     ) -> None:
         self._credentials = credentials
@@ -214,25 +213,43 @@ class SharedToken:
     # ---- one refresh for all ----
 
     def _refreshed_by_one(self, rejected: AccessToken | None, since: float) -> AccessToken:
-        with self._machine_lock():
-            kept = self._kept_token(rejected)
+        with ExitStack() as stack:
+            kept = self._locked(stack, rejected, since) or self._kept_token(rejected)
             if kept is None and self._cache.spans_machines:
                 self._clock.sleep(random.uniform(0, SETTLE_TIME))  # noqa: S311
                 kept = self._kept_token(rejected)
             return kept or self._refreshed(rejected, since)
 
-    @contextmanager
-    def _machine_lock(self) -> Iterator[None]:
+    def _locked(self, stack: ExitStack, rejected: AccessToken | None, since: float) -> AccessToken | None:
         """
-        Let one process of this machine through at a time. Without a working lock all pass: a second refresh
-        is the lesser evil.
+        Let one process of this machine through at a time, or return the token that has come meanwhile.
+
+        Who waits for longer than a request takes, and without a throttle for a reason, waits for a process
+        that is frozen, and passes. So do all without a working lock: a second refresh is the lesser evil.
         """
-        with ExitStack() as stack:
+        patience = self._timeout + random.uniform(0, SETTLE_TIME)  # noqa: S311
+        while patience > 0:
             try:
                 stack.enter_context(self._cache.lock(self._name))
+                return None
+            except TimeoutError:
+                if token := self._kept_token(rejected):
+                    return token
+                patience -= 0 if self._is_throttled(since) else LOCK_TIMEOUT
             except Exception as error:
                 self._warn("locked", error)
-            yield
+                return None
+        return None
+
+    def _is_throttled(self, since: float) -> bool:
+        """Tell whether who holds the lock may still be waiting for a throttle to end."""
+        now, refusal = self._clock.time(), self._kept_refusal()
+        return (
+            refusal is not None
+            and refusal.throttled > 0
+            and refusal.answers(now=now - SETTLE_TIME, since=since)
+            and now < since + PATIENCE
+        )
 
     def _refreshed(self, rejected: AccessToken | None, since: float) -> AccessToken:
         """Refresh, unless there is an answer already; wait as long as the answer is a throttle."""

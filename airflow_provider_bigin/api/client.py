@@ -9,15 +9,16 @@ from __future__ import annotations
 import logging
 import re
 import ssl
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from airflow_provider_bigin.api.clock import Clock
+from airflow_provider_bigin.api.clock import SYSTEM_CLOCK, Clock
+from airflow_provider_bigin.api.emails import VIEWS, email_pages, single_email
 from airflow_provider_bigin.api.errors import (
     TOKEN_CODES,
     BiginAuthenticationError,
@@ -37,6 +38,7 @@ from airflow_provider_bigin.api.errors import (
 from airflow_provider_bigin.api.files import File, checked_size
 from airflow_provider_bigin.api.mail import Mail, parse_module, parse_record_id
 from airflow_provider_bigin.api.oauth import without_auth
+from airflow_provider_bigin.api.records import RecordRef
 
 if TYPE_CHECKING:
     import requests
@@ -51,6 +53,9 @@ PAGE_SIZE = 200
 #: How often a call that may be repeated is made, and the seconds before the second one.
 READ_ATTEMPTS = 3
 READ_PAUSE = 1.0
+#: Seconds, at most, that an answer may take whose ``Date`` is believed, and that it may be off our own clock.
+MAX_DATE_AGE = 5.0
+MAX_DATE_DIFFERENCE = 86400.0
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,7 @@ class BiginClient:
     :param session: the HTTP session; :func:`new_session` makes one.
     :param api_domain: host of the API, unless the access token came with one.
     :param pinned: keep to ``api_domain`` whatever host the access token came with.
-    :param timeout: seconds to wait for a connection, and again for an answer.
+    :param timeout: seconds for a whole request, from the connection to the answer's last byte.
     :param clock: tells the time and waits.
     """
 
@@ -85,7 +90,7 @@ class BiginClient:
         api_domain: str,
         pinned: bool = False,
         timeout: float = DEFAULT_TIMEOUT,
-        clock: Clock = time,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.timeout = timeout
         self.clock = clock
@@ -93,7 +98,11 @@ class BiginClient:
         self._session = session
         self._api_domain = api_domain
         self._pinned = pinned
+        #: Whether the list of a record's e-mails must be told which fields it is to have; not known at first.
+        self.emails_need_fields = False
+        #: Bigin's time, less the monotonic clock's.
         self._server_ahead: float | None = None
+        self._is_server_asked = False
 
     def close(self) -> None:
         """Close the pooled connections."""
@@ -160,26 +169,18 @@ class BiginClient:
 
     def get_emails(self, module: str, record_id: str, *, type: str | None = None) -> Iterator[dict[str, Any]]:
         """
-        Iterate over the e-mails of a record, page by page.
+        Iterate over the e-mails of a record. :func:`~airflow_provider_bigin.api.emails.list_emails` also
+        tells whether these are all.
 
         See https://www.bigin.com/developer/docs/apis/v2/get-related-records.html and, for the entries,
         https://www.zoho.com/crm/developer/docs/api/v8/get-email-rel-list.html
 
         :param module: as in :meth:`send_mail`.
         :param record_id: as in :meth:`send_mail`.
-        :param type: a view such as ``sent_from_crm``; not every edition takes it.
+        :param type: one view of the list, such as ``scheduled_in_crm``; not every edition takes it.
         """
-        path = f"{parse_module(module)}/{parse_record_id(record_id)}/Emails"
-        index = None
-        while True:
-            params = {name: value for name, value in (("type", type), ("index", index)) if value}
-            answer = self.read(path, params=params)
-            yield from _items(answer, "Emails", "email_related_list", "data")
-            info = _mapping(_mapping(answer).get("info"))
-            next_index = info.get("next_index")
-            if info.get("more_records") is not True or not next_index or next_index == index:
-                return
-            index = str(next_index)
+        pages = email_pages(self, RecordRef(module, record_id), views=(type,) if type else VIEWS)
+        return (email.raw for page in pages for email in page.emails)
 
     def get_email(self, module: str, record_id: str, message_id: str) -> dict[str, Any] | None:
         """
@@ -189,12 +190,11 @@ class BiginClient:
         """
         path = f"{parse_module(module)}/{parse_record_id(record_id)}/Emails/{quote(message_id, safe='')}"
         try:
-            answer = self.read(path)
+            return single_email(self.read(path), message_id)
         except BiginNotFoundError as error:
             if error.code == "INVALID_URL_PATTERN":
                 raise  # this account's API knows no single mails
             return None
-        return next(iter(_items(answer, "Emails", "email_related_list", "data")), None)
 
     # ---- records ----
 
@@ -292,23 +292,22 @@ class BiginClient:
         """
         Return Bigin's idea of the time in epoch seconds, or None if it cannot be had.
 
-        It comes from the ``Date`` header of the last answer. Before the first one, a request without a token
-        asks for it; the mail that follows uses the same connection.
+        It is the ``Date`` of the last answer that came at once, and the time that has passed since. Before
+        the first one, a single request without a token asks for it; the mail that follows uses the same
+        connection.
         """
-        if self._server_ahead is None:
+        if self._server_ahead is None and not self._is_server_asked:
             from requests.exceptions import RequestException
 
-            try:
+            origin = self._origin(self._tokens.get())
+            self._is_server_asked = True
+            begun = self.clock.monotonic()
+            with suppress(RequestException):
                 response = self._session.head(
-                    self._origin(self._tokens.get()),
-                    auth=without_auth,
-                    timeout=self.timeout,
-                    allow_redirects=False,
+                    origin, auth=without_auth, timeout=self.timeout, allow_redirects=False
                 )
-            except RequestException:
-                return None
-            self._note_server_time(response)
-        return None if self._server_ahead is None else self.clock.time() + self._server_ahead
+                self._note_server_time(response, begun)
+        return None if self._server_ahead is None else self.clock.monotonic() + self._server_ahead
 
     def _call(
         self, method: str, path: str, *, before: Callable[[], None] | None = None, **content: Any
@@ -343,6 +342,7 @@ class BiginClient:
         origin = self._origin(token)
         if before:
             before()
+        begun = self.clock.monotonic()
         try:
             response = self._session.request(
                 method,
@@ -359,18 +359,24 @@ class BiginClient:
                 request=request,
                 hint=f"Check that this machine reaches {origin}; the timeout is {self.timeout:g} s",
             ) from error
-        self._note_server_time(response)
+        self._note_server_time(response, begun)
         return _read_answer(request, response)
 
     def _origin(self, token: AccessToken) -> str:
         return self._api_domain if self._pinned or not token.api_domain else token.api_domain
 
-    def _note_server_time(self, response: requests.Response) -> None:
+    def _note_server_time(self, response: requests.Response, begun: float) -> None:
+        """
+        Take the time from an answer. One that came late may have waited for this process to be woken; a date
+        that makes no sense is none.
+        """
+        now = self.clock.monotonic()
         try:
-            date = parsedate_to_datetime(response.headers["Date"])
-            self._server_ahead = date.timestamp() - self.clock.time()
-        except (KeyError, TypeError, ValueError):
-            return  # no date, or none that can be read
+            date = parsedate_to_datetime(response.headers["Date"]).timestamp()
+        except Exception:  # whatever a header does to the parser: the mail may have been taken
+            return
+        if now - begun <= MAX_DATE_AGE and abs(date - self.clock.time()) <= MAX_DATE_DIFFERENCE:
+            self._server_ahead = date - now
 
     def _repeated(self, call: Any) -> Any:
         from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
@@ -409,12 +415,18 @@ class BiginClient:
 
 
 def new_session() -> requests.Session:
-    """Make the session that a client keeps: pooled connections, verified TLS, no retries of its own."""
+    """
+    Make the session that a client keeps: pooled connections, verified TLS, no retries of its own. The
+    ``timeout`` of its requests is for all of a request.
+    """
     import requests
 
     from airflow_provider_bigin import __version__
+    from airflow_provider_bigin.api.deadline import DeadlineAdapter
 
     session = requests.Session()
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, DeadlineAdapter())
     session.headers["User-Agent"] = f"airflow-provider-bigin/{__version__}"
     return session
 
@@ -433,9 +445,12 @@ def was_never_sent(error: BaseException | None) -> bool:
 
 def _read_answer(request: str, response: requests.Response) -> Any:
     """Return the decoded body, None for an empty one, or raise what the answer complains about."""
+    if response.status_code == 200 and not response.content and request.startswith("GET "):
+        # Bigin's answer for "nothing found" is a 204.
+        raise BiginServerError("the answer is empty", status=200, request=request)
     try:
         body = response.json() if response.content else None
-    except ValueError:
+    except (ValueError, RecursionError):
         body = None
         if 200 <= response.status_code < 300:
             raise BiginServerError(
@@ -459,15 +474,15 @@ def _sent_mail(answer: Any, mail: Mail, request: str) -> SentMail:
     if not isinstance(message_id, str) or not message_id:
         error = BiginServerError("the answer names no message_id", request=request)
         raise _outcome_unknown(error, request) from error
+    told = details.get("blocked_email_addresses")
     blocked = tuple(
         (str(item.get("email")), str(item.get("reason") or "no reason given"))
-        for item in details.get("blocked_email_addresses") or ()
+        for item in (told if isinstance(told, list) else ())
         if isinstance(item, Mapping)
     )
-    recipients = {address.email.casefold() for address in (*mail.to, *mail.cc, *mail.bcc)}
-    if blocked and recipients <= {email.casefold() for email, _ in blocked}:
+    if {address.email.casefold() for address in mail.to} <= {email.casefold() for email, _ in blocked}:
         raise BiginInvalidMailError(
-            "Bigin blocks every recipient, so nobody got the mail:"
+            "Bigin blocks everyone in `to`, and of those nobody got the mail:"
             f" {'; '.join(f'{email} ({why})' for email, why in blocked)}",
             details=details,
             request=request,

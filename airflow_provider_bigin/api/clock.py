@@ -1,15 +1,39 @@
-"""What the package needs of a clock. The standard library's ``time`` module is one; tests bring another."""
+"""What the package needs of a clock, and the real one; tests bring another."""
 
 from __future__ import annotations
 
+import time
 from typing import Protocol
 
 
 class Clock(Protocol):
-    """Tells the time in epoch seconds and waits."""
+    """Tells the time, measures durations and waits."""
 
     def time(self) -> float:
         """Return the current time in epoch seconds."""
 
+    def monotonic(self) -> float:
+        """Return seconds since some moment: by a clock that nobody sets and that counts suspended time."""
+
     def sleep(self, seconds: float, /) -> None:
         """Wait for so many seconds."""
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def time(self) -> float:
+        """Return the current time in epoch seconds."""
+        return time.time()
+
+    def monotonic(self) -> float:
+        """Return seconds since the machine started; where it cannot be told, suspended time is missing."""
+        boot_time: int | None = getattr(time, "CLOCK_BOOTTIME", None)
+        return time.monotonic() if boot_time is None else time.clock_gettime(boot_time)
+
+    def sleep(self, seconds: float, /) -> None:
+        """Wait for so many seconds."""
+        time.sleep(seconds)
+
+
+SYSTEM_CLOCK = SystemClock()

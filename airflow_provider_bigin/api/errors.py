@@ -11,6 +11,7 @@ the same platform's CRM API, https://www.zoho.com/crm/developer/docs/api/v8/send
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
@@ -171,11 +172,17 @@ class BiginMailsLeftError(BiginError):
     retryable = True
 
 
-class BiginMailsUndeliveredError(BiginError):
+class BiginPartialDeliveryError(BiginError):
     """Some of many mails are not sent, or may not be, and no retry is left that could change it."""
 
 
-class BiginTryGivenUpError(BiginError):
+class BiginJournalError(BiginError):
+    """What is about to be sent could not be written down in Airflow, so it is not sent."""
+
+    retryable = True
+
+
+class BiginStaleAttemptError(BiginError):
     """Airflow has failed, finished or restarted the task meanwhile; this try may not send any more."""
 
     retryable = True
@@ -190,6 +197,7 @@ _BY_CODE: dict[str, type[BiginError]] = {
     "NO_PERMISSION": BiginPermissionError,
     "TOO_MANY_REQUESTS": BiginRateLimitError,
     "LIMIT_EXCEEDED": BiginDailyLimitError,
+    "LIMIT_REACHED": BiginDailyLimitError,
     "RECORD_LOCKED": BiginRecordLockedError,
     "INVALID_MODULE": BiginNotFoundError,
     "INVALID_URL_PATTERN": BiginNotFoundError,
@@ -230,7 +238,7 @@ def error_from_answer(
     :param no_credits_left: whether the answer's headers say that no API credits remain.
     :return: the error, or None if the answer is a success.
     """
-    item = _error_item(body)
+    item = _error_item(status, body)
     if item is None and 200 <= status < 300:
         return None
     if item is None:
@@ -264,7 +272,7 @@ def seconds_or_none(value: Any) -> float | None:
     return seconds if 0 <= seconds < float("inf") else None
 
 
-def _error_item(body: Any) -> Mapping[str, Any] | None:
+def _error_item(status: int, body: Any) -> Mapping[str, Any] | None:
     """
     Find the error in either envelope: flat, or wrapped in ``data`` (where it also hides in a 2xx).
 
@@ -273,18 +281,32 @@ def _error_item(body: Any) -> Mapping[str, Any] | None:
     if not isinstance(body, Mapping):
         return None
     wrapped = body.get("data")
-    items = [*wrapped] if isinstance(wrapped, list) else []
-    for item in [body, *items]:
-        if isinstance(item, Mapping) and item.get("status") == "error":
-            return item
-    return None
+    items = [body, *(wrapped if isinstance(wrapped, list) else [])]
+    mappings = [item for item in items if isinstance(item, Mapping)]
+    is_error = _tells_of_error if 200 <= status < 300 else _has_form_of_error
+    return next((item for item in mappings if is_error(item)), None)
+
+
+def _tells_of_error(item: Mapping[str, Any]) -> bool:
+    return item.get("status") == "error"
+
+
+def _has_form_of_error(item: Mapping[str, Any]) -> bool:
+    """Tell Bigin's errors, some of which have no ``status``, from those of a proxy."""
+    code, message = item.get("code"), item.get("message")
+    return (
+        item.get("status", "error") == "error"
+        and isinstance(message, str)
+        and isinstance(code, str)
+        and re.fullmatch(r"[A-Za-z]\w*", code) is not None
+    )
 
 
 def _error_class(
     status: int, code: str | None, message: str, details: Mapping[str, Any], *, no_credits_left: bool
 ) -> type[BiginError]:
     if code is None:
-        return _BY_STATUS.get(status, BiginServerError)
+        return BiginServerError
     error_class = _BY_CODE.get(code)
     if error_class is BiginRateLimitError:
         return _rate_limit_class(message, no_credits_left=no_credits_left)

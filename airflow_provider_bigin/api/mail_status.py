@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Mapping
-from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from airflow_provider_bigin.api.emails import email_pages
 from airflow_provider_bigin.api.errors import BiginError, BiginInvalidMailError, Sent
+from airflow_provider_bigin.api.records import RecordRef
 
 if TYPE_CHECKING:
     from airflow_provider_bigin.api.client import BiginClient
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SENT, OPENED, BOUNCED = "sent", "opened", "bounced"
-#: Entries read of one list, at most, in search of a mail.
-MAX_ENTRIES = 300
 
 
 class BiginMailBouncedError(BiginError):
@@ -73,7 +72,7 @@ def look_for_status(
     :raises BiginError: if the record's e-mails cannot be read, and will not be later.
     """
     try:
-        entry = find_email(client, module, record_id, message_id)
+        entry = find_email(client, RecordRef(module, record_id), message_id)
     except BiginError as error:
         if not error.retryable:
             raise
@@ -85,26 +84,11 @@ def look_for_status(
     return judge(entry, status)
 
 
-def find_email(client: BiginClient, module: str, record_id: str, message_id: str) -> Mapping[str, Any] | None:
-    """
-    Find a mail in its record's list, and read no further.
-
-    The list comes newest first, ten to a page. Its default view stays empty for some accounts although
-    ``sent_from_crm`` shows the mails; whether Bigin takes that parameter everywhere is not known.
-    """
-    for view in (None, "sent_from_crm"):
-        has_entries = False
-        try:
-            for entry in islice(client.get_emails(module, record_id, type=view), MAX_ENTRIES):
-                if entry.get("message_id") == message_id:
-                    return entry
-                has_entries = True
-        except BiginError as error:
-            if view is None or error.retryable:
-                raise
-        if has_entries:
-            break
-    return None
+def find_email(client: BiginClient, record: RecordRef, message_id: str) -> Mapping[str, Any] | None:
+    """Find a mail in its record's list, and read no further."""
+    pages = email_pages(client, record)
+    emails = (email for page in pages for email in page.emails)
+    return next((email.raw for email in emails if email.message_id == message_id), None)
 
 
 def judge(entry: Mapping[str, Any], wanted: Collection[str]) -> str | None:

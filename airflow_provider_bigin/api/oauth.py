@@ -100,7 +100,7 @@ def refresh_access_token(
     Ask for a new access token.
 
     :param now: the current time in epoch seconds, from which the token's end is counted.
-    :param timeout: seconds to wait for the server.
+    :param timeout: seconds for the whole request.
     :raises BiginAuthenticationError: if the credentials are refused for good.
     :raises BiginTokenLimitError: if the accounts server throttles.
     :raises BiginServerError: if it answers nothing usable.
@@ -178,7 +178,7 @@ def _post_form(
         ) from None
     try:
         body = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         body = None
     return _checked_answer(f"POST {url}", response.status_code, body)
 

@@ -14,8 +14,8 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Protocol
 
-#: Seconds. A refresh takes one or two, but one that is throttled keeps the lock for a quarter of an hour.
-LOCK_TIMEOUT = 1200.0
+#: Seconds after which who waits for the lock looks whether there is a token.
+LOCK_TIMEOUT = 1.0
 
 
 class TokenCache(Protocol):
@@ -31,7 +31,7 @@ class TokenCache(Protocol):
         """Keep the text for all."""
 
     def lock(self, name: str) -> AbstractContextManager[object]:
-        """Keep the machine's other processes away from the name."""
+        """Keep the machine's other processes away from the name; TimeoutError if one of them is there."""
 
 
 class MemoryTokenCache:
@@ -115,7 +115,11 @@ def make_private_directory(directory: Path) -> Path:
 
 
 def lock_file(directory: Path, name: str) -> AbstractContextManager[object]:
-    """Lock a name among the processes of this machine; a lock dies with the process that holds it."""
+    """
+    Lock a name among the processes of this machine; a lock dies with the process that holds it.
+
+    Entering it raises TimeoutError if another process has it for ``LOCK_TIMEOUT``.
+    """
     from filelock import FileLock
 
     return FileLock(directory / f"{name}.lock", timeout=LOCK_TIMEOUT, mode=0o600)

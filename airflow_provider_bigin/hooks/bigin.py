@@ -5,13 +5,12 @@ The hook: an Airflow connection of type ``bigin`` as a
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_bigin.api.clock import Clock
+from airflow_provider_bigin.api.clock import SYSTEM_CLOCK, Clock
 from airflow_provider_bigin.api.errors import (
     BiginAuthenticationError,
     BiginConfigurationError,
@@ -55,7 +54,7 @@ class BiginHook(BaseHook):
     hook_name = "Bigin by Zoho CRM"
 
     #: The one place where time comes from and waiting happens.
-    clock: Clock = time
+    clock: Clock = SYSTEM_CLOCK
 
     def __init__(self, bigin_conn_id: str = default_conn_name, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -122,6 +122,9 @@ class SandboxClock:
     def time(self) -> float:
         return self._sandbox.now()
 
+    def monotonic(self) -> float:
+        return self.time()
+
     def sleep(self, seconds: float) -> None:
         self._sandbox.advance(seconds)
 

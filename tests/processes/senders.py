@@ -13,7 +13,6 @@ import logging
 import os
 import resource
 import sys
-import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ import tenacity  # noqa: F401
 
 from airflow_provider_bigin.api.access_token import SharedToken
 from airflow_provider_bigin.api.client import BiginClient, new_session
+from airflow_provider_bigin.api.clock import SYSTEM_CLOCK, Clock
 from airflow_provider_bigin.api.mail import Mail
 from airflow_provider_bigin.api.oauth import Credentials
 from airflow_provider_bigin.api.token_cache import FileTokenCache, TokenCache
@@ -93,6 +93,9 @@ class SandboxTime:
     def time(self) -> float:
         return self._sandbox.now()
 
+    def monotonic(self) -> float:
+        return self.time()
+
     def sleep(self, seconds: float) -> None:
         self._sandbox.advance(seconds)
 
@@ -148,7 +151,7 @@ def _send(order: Order, number: int, go_on: Gate | None) -> Outcome:
     handler.emit = lambda record: outcome.warnings.append(record.getMessage())  # type: ignore[method-assign]
     logging.getLogger("airflow_provider_bigin").addHandler(handler)
     try:
-        clock: Any = SandboxTime(order.url) if order.sandbox_time else time
+        clock: Clock = SandboxTime(order.url) if order.sandbox_time else SYSTEM_CLOCK
         session = new_session()
         tokens = SharedToken(
             credentials_of(order.connection),

@@ -21,6 +21,9 @@ class SandboxClock:
     def time(self) -> float:
         return self.sandbox.now()
 
+    def monotonic(self) -> float:
+        return self.time()
+
     def sleep(self, seconds: float) -> None:
         self.waited.append(seconds)
         self.sandbox.advance(seconds)

@@ -167,6 +167,7 @@ def test_who_waits_takes_the_token_of_another_machine(process, sandbox, clock):
 
     class MeanwhileElsewhere:
         time = clock.time
+        monotonic = clock.monotonic
 
         def sleep(self, seconds):
             clock.sleep(seconds)

@@ -182,7 +182,7 @@ def test_blocked_recipients_are_reported(client, sandbox, caplog):
 
 def test_a_mail_whose_recipients_are_all_blocked_is_a_failure(client, sandbox):
     sandbox.settings(blocked_addresses=["ada.lovelace@example.org"])
-    with pytest.raises(errors.BiginInvalidMailError, match="nobody got the mail"):
+    with pytest.raises(errors.BiginInvalidMailError, match="of those nobody got the mail"):
         client.send_mail("Contacts", ADA, MAIL)
 
 
@@ -252,7 +252,7 @@ def test_emails_of_a_record_over_pages_and_under_any_key(client, sandbox, key):
     sandbox.settings(emails_key=key)
     ids = [client.send_mail("Contacts", ADA, MAIL).message_id for _ in range(23)]
     assert {email["message_id"] for email in client.get_emails("Contacts", ADA)} == set(ids)
-    assert sandbox.counts()["emails"] == 3
+    assert sandbox.counts()["emails"] == 2 * 3, "each page of each view once"
     email = client.get_email("Contacts", ADA, ids[0])
     assert email["content"] == MAIL.content
     assert client.get_email("Contacts", ADA, "0" * 64) is None

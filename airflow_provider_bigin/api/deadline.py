@@ -1,0 +1,113 @@
+"""
+A time-out that is for a whole request.
+
+That of requests is for the connection, and then for each read anew: an answer that comes byte by byte would
+never end. Here whatever a connection does ends when the request's time is over.
+"""
+
+from __future__ import annotations
+
+import io
+import socket
+from contextvars import ContextVar
+from http.client import HTTPResponse
+from math import inf
+from typing import Any
+
+from requests import PreparedRequest, Response
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, ProxyManager
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import ConnectTimeoutError
+
+from airflow_provider_bigin.api.clock import SYSTEM_CLOCK
+
+#: When the request that this thread makes has to be over, by the monotonic clock.
+_deadline: ContextVar[float] = ContextVar("deadline", default=inf)
+
+
+class DeadlineAdapter(HTTPAdapter):
+    """Ends each request, the answer's last byte included, after its ``timeout``."""
+
+    def send(  # type: ignore[override]
+        self, request: PreparedRequest, stream: bool = False, timeout: float | None = None, **kwargs: Any
+    ) -> Response:
+        """Make a request."""
+        _deadline.set(SYSTEM_CLOCK.monotonic() + (inf if timeout is None else timeout))
+        return super().send(request, stream, timeout, **kwargs)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """Make the pool of connections."""
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        """Make the pool of connections to a proxy; one that speaks SOCKS keeps its own."""
+        manager = super().proxy_manager_for(*args, **kwargs)
+        if isinstance(manager, ProxyManager):
+            manager.pool_classes_by_scheme = _POOLS
+        return manager
+
+
+def _time_left(deadline: float) -> float | None:
+    """Return seconds as a socket takes them: None if there is no end."""
+    left = deadline - SYSTEM_CLOCK.monotonic()
+    if left <= 0:
+        raise TimeoutError("the request's time is over")
+    return None if left == inf else left
+
+
+class _Reader(io.RawIOBase):
+    """Reads from a socket until a time."""
+
+    def __init__(self, raw: io.RawIOBase, sock: socket.socket, deadline: float) -> None:
+        self._raw, self._sock, self._deadline = raw, sock, deadline
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        self._sock.settimeout(_time_left(self._deadline))
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _Response(HTTPResponse):
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self.fp = io.BufferedReader(_Reader(self.fp.detach(), sock, _deadline.get()))
+
+
+class _Deadline(HTTPConnection):
+    response_class = _Response
+
+    def connect(self) -> None:
+        super().connect()
+        try:
+            _time_left(_deadline.get())
+        except TimeoutError as error:
+            self.close()
+            raise ConnectTimeoutError(self, "connected too late") from error
+
+    def send(self, data: Any) -> None:
+        if self.sock is not None:
+            self.sock.settimeout(_time_left(_deadline.get()))
+        super().send(data)
+
+
+class _HTTPSDeadline(_Deadline, HTTPSConnection):
+    pass
+
+
+class _HTTPPool(HTTPConnectionPool):
+    ConnectionCls = _Deadline
+
+
+class _HTTPSPool(HTTPSConnectionPool):
+    ConnectionCls = _HTTPSDeadline
+
+
+_POOLS = {"http": _HTTPPool, "https": _HTTPSPool}
