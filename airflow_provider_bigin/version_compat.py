@@ -29,15 +29,12 @@ def _first(name: str, *modules: str) -> Any:
 
 
 if TYPE_CHECKING:
-    from airflow.sdk import (
-        NEVER_EXPIRE,
-        BaseHook,
-        BaseNotifier,
-        BaseOperator,
-        BaseSensorOperator,
-        PokeReturnValue,
-    )
+    from datetime import timedelta
+
+    from airflow.sdk import BaseHook, BaseNotifier, BaseOperator, BaseSensorOperator, PokeReturnValue
     from airflow.sdk.exceptions import AirflowFailException
+
+    NEVER_EXPIRE: timedelta
 else:
     #: Where each name is, newest Airflow first.
     _MODULES = {

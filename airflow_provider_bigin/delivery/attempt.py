@@ -1,4 +1,4 @@
-"""What Airflow tells of the running try of a task, and where its state is kept, on every version from 2.11 on."""
+"""What Airflow tells of the running try of a task, and where its state is kept, from 2.11 on."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ _inner: tuple[Any, Counter[str]] = (None, Counter())
 
 
 def _inner_key(ti: Any, task_id: str, description: str) -> str:
-    """Name an operator that is executed inside another task: by its id, its mails, its number among equals."""
+    """Name an operator inside another task: by its id, its mails, its number among equal ones."""
     global _inner
     if _inner[0] is not ti:
         _inner = (ti, Counter())

@@ -150,7 +150,8 @@ class Delivery:
         self._mark_text = mark_text
         self._on_outcome = on_outcome
         self._preparers, self._senders = (
-            ThreadPoolExecutor(max_concurrency, name) if len(batch) > 1 else None for name in ("prepare", "send")
+            ThreadPoolExecutor(max_concurrency, name) if len(batch) > 1 else None
+            for name in ("prepare", "send")
         )
         self._started_at = client.clock.time()
         self._go = recall(attempt)
@@ -212,7 +213,7 @@ class Delivery:
     # ---- what earlier tries have left ----
 
     def _recall(self) -> list[int]:
-        """Decide about all mails by what earlier tries have left; return the positions of those to be sent."""
+        """Decide by what earlier tries have left; return the positions of the mails to be sent."""
         go = self._go
         rows = [self._digests.row(self._batch.row(position)) for position in range(len(self._batch))]
         matched = match_rows(rows, go.stored(), self._describe)
@@ -234,7 +235,9 @@ class Delivery:
         looks = self._look_for_earlier(questions)
         todo += [question.position for question in questions if self._may_be_sent(question, looks)]
         if go.is_complete and not todo:
-            log.info("An earlier try has sent everything already. To send it again, clear this task once more.")
+            log.info(
+                "An earlier try has sent everything already. To send it again, clear this task once more."
+            )
         return sorted(todo)
 
     def _describe(self, position: int) -> tuple[str, str] | None:
@@ -268,7 +271,9 @@ class Delivery:
         if is_edit:
             verdict = _verdict_on_edit(seen, are_all_open=len(seen) == len(names))
         else:
-            verdict = seen[0].verdict if seen else InDoubt("nothing tells which mails earlier tries have sent")
+            verdict = (
+                seen[0].verdict if seen else InDoubt("nothing tells which mails earlier tries have sent")
+            )
         intents = [self._go.open[name] for name in names if name in self._go.open]
         record = seen[0].suspect.record if seen else self._batch.record(position)
         if isinstance(verdict, Found):
@@ -362,7 +367,9 @@ class Delivery:
             draft = self._batch.draft(position)
             message = self._batch.complete(draft)
             record = message.record
-            item = self._items[position]._replace(mail=self._digests.mail(draft), who=self._digests.who(draft))
+            item = self._items[position]._replace(
+                mail=self._digests.mail(draft), who=self._digests.who(draft)
+            )
         except Exception as error:
             failure = _failure(error)
             self._end_if_general(failure)

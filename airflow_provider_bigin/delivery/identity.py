@@ -1,4 +1,4 @@
-"""What is the same mail in every try: which go a try belongs to, the digests of a mail, its marker, its name."""
+"""What is the same mail in every try: its go, its digests, its name and its marker."""
 
 from __future__ import annotations
 
@@ -295,12 +295,13 @@ def match_rows(
     used = {item.name for item in stored}
     next_number: defaultdict[str, int] = defaultdict(int)
     for position, row in enumerate(rows):
-        name = matched.entries.get(position)
-        if name is None or name[0] != row:
+        entry = matched.entries.get(position)
+        if entry and entry[0] == row:
+            number = entry[1]
+        else:
             while (row, next_number[row]) in used:
                 next_number[row] += 1
-            name = (row, next_number[row])
-            used.add(name)
-        mail, who = described.get(position) or ("", "")
-        matched.items.append(Item(*name, mail, who))
+            number = next_number[row]
+            used.add((row, number))
+        matched.items.append(Item(row, number, *(described.get(position) or ("", ""))))
     return matched

@@ -22,8 +22,8 @@ class ConcurrencyLimiter:
     """
     Let at most so many calls through at a time, and none while Bigin asks for a pause.
 
-    It is a clock, too: who sleeps by it was refused, and holds up all the others. Each refusal also lowers the
-    limit by one call, since Bigin's own may be lower than ours; calm raises it again.
+    It is a clock, too: who sleeps by it was refused, and holds up all the others. Each refusal also lowers
+    the limit by one call, since Bigin's own may be lower than ours; calm raises it again.
 
     :param limit: calls at a time, at most.
     :param clock: tells the time and waits.

@@ -37,7 +37,8 @@ CLOCK_TOLERANCE = 2.0
 CLOCK_SKEW = 300.0
 
 
-class Found(NamedTuple):
+@dataclass(frozen=True)
+class Found:
     """The mail is there. ``by_marker``: nothing else could be mistaken for it."""
 
     message_id: str
@@ -50,7 +51,8 @@ class Found(NamedTuple):
         return f"The mail was sent (message_id {self.message_id}); it was found by {how}."
 
 
-class Absent(NamedTuple):
+@dataclass(frozen=True)
+class Absent:
     """The list shows nothing that could be the mail."""
 
     evidence: ClassVar[Evidence] = "absent"
@@ -59,7 +61,8 @@ class Absent(NamedTuple):
         return "The mail is not among its record's e-mails."
 
 
-class InDoubt(NamedTuple):
+@dataclass(frozen=True)
+class InDoubt:
     """The list does not decide; ``reason`` follows a "because"."""
 
     reason: str
@@ -70,7 +73,8 @@ class InDoubt(NamedTuple):
         return f"It cannot be told whether the mail was sent, because {self.reason.rstrip('.')}."
 
 
-class Unreadable(NamedTuple):
+@dataclass(frozen=True)
+class Unreadable:
     """The list could not be read now; later it may."""
 
     error: BiginError
@@ -234,7 +238,7 @@ def judge(suspect: Suspect, sightings: Iterable[Sighting], scene: Scene, *, gap:
     if len(agreeing) > 1:
         return InDoubt(f"its record has {len(agreeing)} e-mails of that time that could be it")
     if agreeing and not suspect.has_intent and not scene.is_first_go:
-        return InDoubt("its record has an e-mail that could be it, and nothing tells whether it was sent before")
+        return InDoubt("its record has an e-mail that could be it, or one that was asked for before")
     if agreeing and not scene.has_all_claims:
         return InDoubt("its record has an e-mail that could be it, or an earlier one whose id is lost")
     if agreeing:

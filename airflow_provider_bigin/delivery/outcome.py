@@ -47,9 +47,9 @@ class Outcome:
     @property
     def code(self) -> str | None:
         """Bigin's code for what went wrong, or the name of the error's class."""
-        return self.error and (self.error.code or type(self.error).__name__)
+        return (self.error.code or type(self.error).__name__) if self.error else None
 
     @property
     def detail(self) -> str | None:
         """What went wrong, in words."""
-        return self.error and str(self.error)[:MAX_DETAIL_LENGTH]
+        return str(self.error)[:MAX_DETAIL_LENGTH] if self.error else None

@@ -18,7 +18,7 @@ from airflow_provider_bigin.api.records import RecordRef
 from airflow_provider_bigin.delivery.identity import Item
 
 #: Raised when the form of what is stored changes; what another version stored cannot be understood.
-VERSION = 1
+VERSION: Literal[1] = 1
 MAX_TEXT_LENGTH = 500
 
 Text = Annotated[StrictStr, Field(max_length=MAX_TEXT_LENGTH)]
@@ -134,7 +134,7 @@ def read_segment(stored: Any) -> Segment | None:
 
 def as_json(value: Head | Segment) -> dict[str, Any]:
     """Return what the store keeps."""
-    content: dict[str, Any] = _adapter(type(value)).dump_python(value, mode="json")
+    content: dict[str, Any] = _adapters()[type(value)].dump_python(value, mode="json")
     return content
 
 
@@ -145,12 +145,12 @@ def text(value: str) -> str:
 
 def _read(kind: type[Stored], stored: Any) -> Stored | None:
     try:
-        value: Stored = _adapter(kind).validate_python(stored)
+        value: Stored = _adapters()[kind].validate_python(stored)
     except (ValidationError, RecursionError):
         return None
     return value
 
 
 @cache
-def _adapter(kind: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)
+def _adapters() -> dict[type, TypeAdapter[Any]]:
+    return {kind: TypeAdapter(kind) for kind in (Head, Segment)}

@@ -1,4 +1,4 @@
-"""Where the state of a task instance is kept: Airflow 3.3's task state store, an Airflow Variable, or nowhere."""
+"""Where a task's state is kept: Airflow 3.3's task state store, an Airflow Variable, or nowhere."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ class TaskStateStore:
     :param operator: tells the operators apart that run inside one task.
     """
 
-    keeps = True
-    is_shared = False
+    keeps: ClassVar[bool] = True
+    is_shared: ClassVar[bool] = False
 
     def __init__(self, store: Any, operator: str | int = "task") -> None:
         self._store = store
@@ -76,8 +76,8 @@ class VariableStore:
     :param identity: of the task instance.
     """
 
-    keeps = True
-    is_shared = True
+    keeps: ClassVar[bool] = True
+    is_shared: ClassVar[bool] = True
 
     def __init__(self, identity: Sequence[str | int]) -> None:
         self._key = VARIABLE_PREFIX + digest(json.dumps(list(identity)))
@@ -106,8 +106,8 @@ class VariableStore:
 class NoStore:
     """For ``[bigin] state = none``, where tasks may not write Variables."""
 
-    keeps = False
-    is_shared = False
+    keeps: ClassVar[bool] = False
+    is_shared: ClassVar[bool] = False
 
     def read(self, name: str) -> Any:
         """Return nothing."""
