@@ -18,7 +18,7 @@ from typing import Any
 from airflow_provider_bigin.api.client import BiginClient
 from airflow_provider_bigin.delivery.intent import MAX_AGE, Intent, ensure_recent, read_intent
 from airflow_provider_bigin.delivery.lookup import bigin_time, latest_arrival
-from airflow_provider_bigin.delivery.once import Letter
+from airflow_provider_bigin.delivery.message import Message
 from airflow_provider_bigin.delivery.outcome import Outcome
 from airflow_provider_bigin.delivery.task_try import TaskStateStore, TaskTry
 
@@ -107,7 +107,7 @@ class Journal:
         self._waiting: set[str] = set()  # announced, and surely not sent yet
         self._lock = threading.Lock()
 
-    def announce(self, letters: Mapping[str, tuple[Letter, str]]) -> None:
+    def announce(self, messages: Mapping[str, tuple[Message, str]]) -> None:
         """
         Announce mails that are about to be sent, each with its marker.
 
@@ -115,12 +115,10 @@ class Journal:
         """
         with self._lock:
             since, until = self._window()
-            for key, (letter, marker) in letters.items():
-                intent = Intent.of(
-                    letter.module, letter.record_id, letter.mail, since=since, until=until, marker=marker
-                )
-                self.open[key] = Announced(addressee_of(letter), intent)
-            self._waiting |= letters.keys()
+            for key, (message, marker) in messages.items():
+                intent = Intent.of(*message.record, message.mail, since=since, until=until, marker=marker)
+                self.open[key] = Announced(addressee_of(message), intent)
+            self._waiting |= messages.keys()
             self._write()
 
     def before_post(self, key: str) -> None:
@@ -255,24 +253,24 @@ class Strays:
                 if key not in present:
                     self._keys[trace.addressee].append(key)
 
-    def take(self, letter: Letter) -> str | None:
+    def take(self, message: Message) -> str | None:
         """Return the key of a row that was for the same person, once."""
         if not self._keys:
             return None
         with self._lock:
-            keys = self._keys.get(addressee_of(letter))
+            keys = self._keys.get(addressee_of(message))
             return keys.popleft() if keys else None
 
 
-def addressee_of(letter: Letter) -> str:
+def addressee_of(message: Message) -> str:
     """
     Digest whom a mail is for: the record and the addresses, in no particular order or case.
 
     It is salted with the record only: it has to be the same in all tries.
     """
-    mail = letter.mail
+    mail = message.mail
     emails = sorted({address.email.casefold() for address in (*mail.to, *mail.cc, *mail.bcc)})
-    text = "\n".join((letter.module, letter.record_id, *emails))
+    text = "\n".join((*message.record, *emails))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from types import TracebackType
-from typing import Protocol
 
 from airflow_provider_bigin.api.client import BiginClient, SentMail
 from airflow_provider_bigin.api.errors import (
@@ -22,7 +23,6 @@ from airflow_provider_bigin.api.errors import (
     BiginRecordLockedError,
     BiginTryGivenUpError,
 )
-from airflow_provider_bigin.api.mail import Mail
 from airflow_provider_bigin.delivery.gate import Gate
 from airflow_provider_bigin.delivery.intent import Intent
 from airflow_provider_bigin.delivery.journal import Journal, Strays
@@ -36,7 +36,8 @@ from airflow_provider_bigin.delivery.lookup import (
     settle,
 )
 from airflow_provider_bigin.delivery.marker import make_marker, with_marker
-from airflow_provider_bigin.delivery.once import Decision, Letter, OnUnknownOutcome, decide, describe
+from airflow_provider_bigin.delivery.message import Batch, Message
+from airflow_provider_bigin.delivery.once import Decision, OnUnknownOutcome, decide, describe
 from airflow_provider_bigin.delivery.outcome import Outcome
 from airflow_provider_bigin.delivery.task_try import TaskTry
 
@@ -61,34 +62,13 @@ CONCERNS_ONE_MAIL = (
 )
 
 
-class Mailing(Protocol):
-    """Many mails, made one by one. Its methods are called from several threads."""
-
-    @property
-    def keys(self) -> Sequence[str]:
-        """What tells the mails apart, the same in all tries."""
-
-    def record_id(self, position: int) -> str | None:
-        """Return the record of a mail, if it is known without making the mail."""
-
-    def compose(self, position: int) -> Letter:
-        """
-        Make one mail, as far as it can be known before it is sent.
-
-        :raises BiginError: if it cannot be made.
-        """
-
-    def complete(self, position: int, mail: Mail) -> Mail:
-        """Add what is needed only if the mail is about to be sent, such as uploaded files."""
-
-
 @dataclass(frozen=True, slots=True)
 class Parcel:
     """A mail on its way."""
 
     position: int
     key: str
-    letter: Letter
+    message: Message
     marker: str
 
 
@@ -99,7 +79,7 @@ class BulkDelivery:
     A context: leaving it writes the last results down, and leaving it without an error says that the task
     succeeds.
 
-    :param mailing: the mails.
+    :param batch: the mails.
     :param client: sends and reads.
     :param task_try: the running try.
     :param gate: what the calls pass.
@@ -112,7 +92,7 @@ class BulkDelivery:
 
     def __init__(
         self,
-        mailing: Mailing,
+        batch: Batch,
         client: BiginClient,
         task_try: TaskTry,
         *,
@@ -123,7 +103,8 @@ class BulkDelivery:
         mark_text: bool = False,
         on_outcome: Callable[[Outcome], None],
     ) -> None:
-        self._mailing = mailing
+        self._batch = batch
+        self._keys = row_keys(map(batch.row, range(len(batch))))
         self._client = client
         self._try = task_try
         self._gate = gate
@@ -136,10 +117,10 @@ class BulkDelivery:
         self._senders = ThreadPoolExecutor(max_concurrency, "send")
         self._journal = Journal(task_try, client)
         self._history = self._journal.history
-        self._strays = Strays(self._history, mailing.keys)
+        self._strays = Strays(self._history, self._keys)
         self._claimed = set(self._history.claimed)
         self._doubts: dict[str, Outcome] = {}
-        self._outcomes: list[Outcome | None] = [None] * len(mailing.keys)
+        self._outcomes: list[Outcome | None] = [None] * len(self._keys)
         self._lost: list[Parcel] = []
         self._number_unfound = 0
         self._ended_by: BiginError | None = None
@@ -166,7 +147,7 @@ class BulkDelivery:
         """
         self._look_for_earlier({key: announced.intent for key, announced in self._history.open.items()})
         self._look_for_earlier(self._presumed_intents())
-        waiting = iter([p for p in range(len(self._mailing.keys)) if not self._is_decided(p)])
+        waiting = iter([p for p in range(len(self._keys)) if not self._is_decided(p)])
         is_exhausted = False
         while not is_exhausted and not self._ended_by:
             is_exhausted = self._send_some(waiting)
@@ -179,7 +160,7 @@ class BulkDelivery:
 
     def _is_decided(self, position: int) -> bool:
         """Tell whether earlier tries decide about a mail, and if so, take the outcome."""
-        key = self._mailing.keys[position]
+        key = self._keys[position]
         result = self._history.results.get(key)
         outcome = result.outcome if result else self._doubts.get(key)
         if outcome:
@@ -218,7 +199,7 @@ class BulkDelivery:
             return {}
         positions = [
             position
-            for position, key in enumerate(self._mailing.keys)
+            for position, key in enumerate(self._keys)
             if key not in self._history.results and key not in self._history.open
         ]
         if len(positions) <= MAX_LOOKUPS:
@@ -236,25 +217,24 @@ class BulkDelivery:
     def _compose_presumed(self, positions: Iterable[int]) -> Iterator[tuple[str, Intent]]:
         for position in positions:
             try:
-                letter = self._mailing.compose(position)
-            except BiginError:
+                message = self._batch.complete(replace(self._batch.draft(position), files=()))
+            except Exception:  # noqa: S112
                 continue  # it could not be sent then either; composing it to send it says why
-            key = self._mailing.keys[position]
+            key = self._keys[position]
             yield (
                 key,
                 Intent.of(
-                    letter.module,
-                    letter.record_id,
-                    letter.mail,
+                    *message.record,
+                    message.mail,
                     since=self._try.begun_at,
                     until=None,
                     marker=self._marker(key),
                 ),
             )
 
-    def _outcome_of_stray(self, letter: Letter) -> Outcome | None:
+    def _outcome_of_stray(self, message: Message) -> Outcome | None:
         """Return what an earlier try did for the same person under another row, if that decides."""
-        key = self._strays.take(letter)
+        key = self._strays.take(message)
         if key is None:
             return None
         result = self._history.results.get(key)
@@ -275,7 +255,7 @@ class BulkDelivery:
             for portion in _portions(parcels):
                 # Announced while the last mails of the block before are still under way: nobody has to wait.
                 under_way = _wait_for(under_way, down_to=self._max_concurrency)
-                self._journal.announce({parcel.key: (parcel.letter, parcel.marker) for parcel in portion})
+                self._journal.announce({parcel.key: (parcel.message, parcel.marker) for parcel in portion})
                 under_way |= {self._senders.submit(self._send, parcel) for parcel in portion}
         _wait_for(under_way, down_to=0)
         return is_exhausted
@@ -285,18 +265,19 @@ class BulkDelivery:
         if self._ended_by:
             self._skip(position)
             return None
-        key, letter = self._mailing.keys[position], None
+        key = self._keys[position]
         try:
-            letter = self._mailing.compose(position)
-            outcome = self._outcome_of_stray(letter)
+            message = self._batch.complete(self._batch.draft(position))
+            outcome = self._outcome_of_stray(message)
             if not outcome:
                 marker = self._marker(key)
-                mail = self._mailing.complete(position, letter.mail)
-                mail = with_marker(mail, marker, in_text=self._mark_text)
-                return Parcel(position, key, replace(letter, mail=mail), marker)
+                mail = with_marker(message.mail, marker, in_text=self._mark_text)
+                return Parcel(position, key, replace(message, mail=mail), marker)
         except BiginError as error:
             self._end_if_general(error)
-            outcome = Outcome.of_error("failed", error, letter.record_id if letter else None)
+            outcome = Outcome.of_error("failed", error)
+        except Exception as error:  # whatever a strange value in a row leads to
+            outcome = Outcome.of_error("failed", error)
         self._finish(position, outcome)
         return None
 
@@ -306,7 +287,7 @@ class BulkDelivery:
             self._journal.withdraw(parcel.key)
             self._skip(parcel.position)
             return
-        letter = parcel.letter
+        record_id = parcel.message.record.id
         try:
             sent = self._gate.call(partial(self._post, parcel))
         except BiginOutcomeUnknownError:
@@ -316,7 +297,7 @@ class BulkDelivery:
             self._gate.close(error)
             raise
         except BiginError as error:
-            outcome = Outcome.of_error("failed", error, letter.record_id)
+            outcome = Outcome.of_error("failed", error, record_id)
             self._end_if_general(error)
             if isinstance(error, CONCERNS_ONE_MAIL) and not error.retryable:
                 self._journal.finish(parcel.key, outcome)
@@ -327,16 +308,14 @@ class BulkDelivery:
             raise
         else:
             self._claimed.add(sent.message_id)
-            outcome = Outcome("sent", letter.record_id, sent.message_id)
+            outcome = Outcome("sent", record_id, sent.message_id)
             self._journal.finish(parcel.key, outcome)
         self._finish(parcel.position, outcome)
 
     def _post(self, parcel: Parcel) -> SentMail:
-        letter = parcel.letter
         return self._client.send_mail(
-            letter.module,
-            letter.record_id,
-            letter.mail,
+            *parcel.message.record,
+            parcel.message.mail,
             before_post=partial(self._journal.before_post, parcel.key),
         )
 
@@ -397,7 +376,8 @@ class BulkDelivery:
 
     def _finish(self, position: int, outcome: Outcome) -> None:
         if outcome.record_id is None:
-            outcome = replace(outcome, record_id=self._mailing.record_id(position))
+            record = self._batch.record(position)
+            outcome = replace(outcome, record_id=record and record.id)
         self._outcomes[position] = outcome
         self._on_outcome(outcome)
 
@@ -413,12 +393,27 @@ def _unknown(intent: Intent, verdict: Absent | InDoubt | Unreadable, decision: D
     )
 
 
+def row_keys(rows: Iterable[str]) -> list[str]:
+    """Name each row by its content, and equal rows by their order."""
+    seen: Counter[str] = Counter()
+    keys = []
+    for row in rows:
+        content = _digest(row)
+        keys.append(_digest(f"{content} {seen[content]}"))
+        seen[content] += 1
+    return keys
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
 def _portions(parcels: Iterable[Parcel]) -> Iterator[list[Parcel]]:
     """Divide a block whose announcement would be too long."""
     portion: list[Parcel] = []
     recipients = 0
     for parcel in parcels:
-        mail = parcel.letter.mail
+        mail = parcel.message.mail
         recipients += len(mail.to) + len(mail.cc)
         if portion and recipients > BLOCK_RECIPIENTS:
             yield portion

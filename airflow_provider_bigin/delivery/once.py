@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 from airflow_provider_bigin.api.client import BiginClient, SentMail
@@ -13,7 +12,6 @@ from airflow_provider_bigin.api.errors import (
     BiginOutcomePendingError,
     BiginOutcomeUnknownError,
 )
-from airflow_provider_bigin.api.mail import Mail
 from airflow_provider_bigin.delivery.attempt import send_repeatedly
 from airflow_provider_bigin.delivery.intent import Intent, SendState, ensure_recent, read_state
 from airflow_provider_bigin.delivery.lookup import (
@@ -27,6 +25,7 @@ from airflow_provider_bigin.delivery.lookup import (
     settle,
 )
 from airflow_provider_bigin.delivery.marker import make_marker, with_marker
+from airflow_provider_bigin.delivery.message import Batch, Message
 from airflow_provider_bigin.delivery.task_try import TaskTry
 
 log = logging.getLogger(__name__)
@@ -36,15 +35,6 @@ ON_UNKNOWN_OUTCOME: tuple[OnUnknownOutcome, ...] = ("check", "fail", "resend")
 
 #: Where the state of a send is kept; the prefix keeps out of the way of what users store.
 STATE_KEY = "airflow_provider_bigin.send"
-
-
-@dataclass(frozen=True)
-class Letter:
-    """A mail and the record that it is sent from."""
-
-    module: str
-    record_id: str
-    mail: Mail
 
 
 class Delivery:
@@ -74,13 +64,11 @@ class Delivery:
         self._marker_key = marker_key
         self._mark_text = mark_text
 
-    def deliver(self, letter: Letter, *, complete: Callable[[Mail], Mail]) -> str:
+    def deliver(self, batch: Batch) -> str:
         """
         Send the mail, or find that it is sent.
 
-        :param letter: the mail, as far as it can be known without a request.
-        :param complete: adds what takes requests, such as uploaded files; called only if the mail is about to
-            be sent.
+        :param batch: of the one mail; completed only if the mail is about to be sent.
         :return: its ``message_id``.
         :raises BiginOutcomePendingError: if the next try shall look for it.
         :raises BiginOutcomeUnknownError: if a person has to look for it.
@@ -99,12 +87,13 @@ class Delivery:
         marker = make_marker(self._marker_key, (*self._try.identity, epoch))
         if state and state.status == "open":
             # What is looked for is what the intent says, not what this try would render.
-            intent = state.intent or self._presumed_intent(letter, marker)
+            draft = replace(batch.draft(0), files=())
+            intent = state.intent or self._presumed_intent(batch.complete(draft), marker)
             found = self._look_for_earlier(intent, claimed, was_cleared=was_cleared)
             if (
                 found
                 and was_cleared
-                and not intent.is_for_the_people_of(letter.module, letter.record_id, letter.mail)
+                and not intent.is_for_the_people_of(*batch.complete(draft).record, draft.mail)
             ):
                 log.info(
                     "That mail, from before the task was cleared, was for others than the present one, which"
@@ -124,9 +113,12 @@ class Delivery:
                 return found.message_id
         else:
             log.info("Sending the mail%s.", " again, since the task was cleared" if was_cleared else "")
-        mail = with_marker(complete(letter.mail), marker, in_text=self._mark_text)
+        message = batch.complete(batch.draft(0))
+        mail = with_marker(message.mail, marker, in_text=self._mark_text)
         return self._send(
-            replace(letter, mail=mail), SendState("open", self._try.max_tries, epoch, claimed=claimed), marker
+            replace(message, mail=mail),
+            SendState("open", self._try.max_tries, epoch, claimed=claimed),
+            marker,
         )
 
     def _recall(self) -> SendState | None:
@@ -147,11 +139,9 @@ class Delivery:
             return self._try.first_number
         return max(self._try.first_number, state.epoch + 1) if was_cleared else state.epoch
 
-    def _presumed_intent(self, letter: Letter, marker: str) -> Intent:
+    def _presumed_intent(self, message: Message, marker: str) -> Intent:
         """Describe what an earlier try will have sent if it sent, at some time since the run began."""
-        return Intent.of(
-            letter.module, letter.record_id, letter.mail, since=self._try.begun_at, until=None, marker=marker
-        )
+        return Intent.of(*message.record, message.mail, since=self._try.begun_at, until=None, marker=marker)
 
     def _look_for_earlier(
         self, intent: Intent, claimed: tuple[str, ...], *, was_cleared: bool
@@ -174,8 +164,8 @@ class Delivery:
         log.info("%s Sending it.", describe(verdict))
         return None
 
-    def _send(self, letter: Letter, state: SendState, marker: str) -> str:
-        module, record_id, mail = letter.module, letter.record_id, letter.mail
+    def _send(self, message: Message, state: SendState, marker: str) -> str:
+        (module, record_id), mail = message.record, message.mail
 
         def announce() -> None:
             nonlocal state

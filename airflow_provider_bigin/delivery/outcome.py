@@ -37,12 +37,20 @@ class Outcome:
         return self.status in ("sent", "already_sent")
 
     @classmethod
-    def of_error(cls, status: Status, error: BiginError, record_id: str | None = None) -> Outcome:
+    def of_error(cls, status: Status, error: Exception, record_id: str | None = None) -> Outcome:
         """Say why a mail is not out."""
         return cls(
             status,
             record_id,
-            error=error.code or type(error).__name__,
-            detail=str(error)[:MAX_DETAIL_LENGTH],
-            is_retryable=error.retryable,
+            error=getattr(error, "code", None) or type(error).__name__,
+            detail=_text(error)[:MAX_DETAIL_LENGTH],
+            is_retryable=isinstance(error, BiginError) and error.retryable,
         )
+
+
+def _text(error: Exception) -> str:
+    try:
+        text = str(error)
+    except Exception:  # the text of an error may hold a value that cannot be printed
+        return type(error).__name__
+    return text.encode(errors="backslashreplace").decode()  # nor can a lone surrogate be written to a file

@@ -19,7 +19,7 @@ MAX_XCOM_ROWS = 1000
 MAX_REASONS = 5
 
 
-def summarise(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+def summarize(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     """
     Make the task's result: a count for each status, and the rows, those that are not delivered first if they
     are too many.
