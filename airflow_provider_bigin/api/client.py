@@ -36,9 +36,9 @@ from airflow_provider_bigin.api.errors import (
     seconds_or_none,
 )
 from airflow_provider_bigin.api.files import File, checked_size
-from airflow_provider_bigin.api.mail import Mail, parse_module, parse_record_id
+from airflow_provider_bigin.api.mail import Mail
 from airflow_provider_bigin.api.oauth import without_auth
-from airflow_provider_bigin.api.records import RecordRef
+from airflow_provider_bigin.api.records import RecordRef, parse_module, parse_record_id
 
 if TYPE_CHECKING:
     import requests

@@ -21,8 +21,7 @@ from airflow_provider_bigin.api.errors import (
     BiginError,
     BiginInvalidRequestError,
 )
-from airflow_provider_bigin.api.mail import parse_module, parse_record_id
-from airflow_provider_bigin.api.records import RecordRef
+from airflow_provider_bigin.api.records import RecordRef, parse_module, parse_record_id
 
 if TYPE_CHECKING:
     from airflow_provider_bigin.api.client import BiginClient

@@ -26,15 +26,6 @@ MAX_ATTACHMENTS = 10
 MAX_ATTACHMENT_ID_LENGTH = 255
 MAIL_FORMATS = ("html", "text")
 
-#: The modules that can send mail, by the name in the API and by the name on Bigin's pages.
-MODULES = {
-    "contacts": "Contacts",
-    "accounts": "Accounts",
-    "companies": "Accounts",
-    "pipelines": "Pipelines",
-    "deals": "Pipelines",
-}
-
 
 @dataclass(frozen=True)
 class Address:
@@ -201,37 +192,6 @@ def parse_scheduled_time(value: datetime | str | None) -> str | None:
             f"scheduled_time: {value!r} has no offset from UTC; add one, as in 2026-12-24T18:00:00+01:00"
         )
     return time.isoformat(timespec="seconds")
-
-
-def parse_record_id(value: Any) -> str:
-    """
-    Read the id of a record: digits, as text or as the int that native rendering makes of them.
-
-    :raises BiginInvalidMailError: for anything else. A path never gets into a URL, and a float has lost
-        digits already.
-    """
-    text = str(value).strip() if isinstance(value, (str, int)) and not isinstance(value, bool) else ""
-    if not re.fullmatch(r"[0-9]{1,25}", text):
-        raise BiginInvalidMailError(
-            f"record_id: {value!r} is no Bigin record id; it is a number of 18 or 19 digits, given as text,"
-            " such as '5000000000000000101' (the last part of the record's address in Bigin)"
-        )
-    return text
-
-
-def parse_module(value: Any) -> str:
-    """
-    Translate the name of a module, as on Bigin's pages or in its API, to the API's.
-
-    :raises BiginInvalidMailError: if mails cannot be sent from such a module.
-    """
-    try:
-        return MODULES[str(value).strip().lower()]
-    except KeyError:
-        raise BiginInvalidMailError(
-            f"module: {value!r} is none that can send mail; use Contacts, Companies (Accounts) or Deals"
-            " (Pipelines)"
-        ) from None
 
 
 def parse_bool(value: Any, field: str) -> bool:

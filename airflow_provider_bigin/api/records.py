@@ -1,8 +1,20 @@
-"""The record that a mail is filed under: known, or still to be found."""
+"""The record that a mail is filed under: known, or still to be found; and how its name is read."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import re
+from typing import Any, NamedTuple
+
+from airflow_provider_bigin.api.errors import BiginInvalidMailError
+
+#: The modules that can send mail, by the name in the API and by the name on Bigin's pages.
+MODULES = {
+    "contacts": "Contacts",
+    "accounts": "Accounts",
+    "companies": "Accounts",
+    "pipelines": "Pipelines",
+    "deals": "Pipelines",
+}
 
 
 class RecordRef(NamedTuple):
@@ -30,3 +42,46 @@ class RecordSearch(NamedTuple):
 
     module: str
     email: str
+
+    def __str__(self) -> str:
+        return f"the one of {self.module} with the address {self.email}"
+
+
+def read_record(module: Any, record_id: Any) -> RecordRef:
+    """
+    Read the name of a record from what people write for its module and its id.
+
+    :raises BiginInvalidMailError: naming the one that cannot be read.
+    """
+    return RecordRef(parse_module(module), parse_record_id(record_id))
+
+
+def parse_record_id(value: Any) -> str:
+    """
+    Read the id of a record: digits, as text or as the int that native rendering makes of them.
+
+    :raises BiginInvalidMailError: for anything else. A path never gets into a URL, and a float has lost
+        digits already.
+    """
+    text = str(value).strip() if isinstance(value, (str, int)) and not isinstance(value, bool) else ""
+    if not re.fullmatch(r"[0-9]{1,25}", text):
+        raise BiginInvalidMailError(
+            f"record_id: {value!r} is no Bigin record id; it is a number of 18 or 19 digits, given as text,"
+            " such as '5000000000000000101' (the last part of the record's address in Bigin)"
+        )
+    return text
+
+
+def parse_module(value: Any) -> str:
+    """
+    Translate the name of a module, as on Bigin's pages or in its API, to the API's.
+
+    :raises BiginInvalidMailError: if mails cannot be sent from such a module.
+    """
+    try:
+        return MODULES[str(value).strip().lower()]
+    except KeyError:
+        raise BiginInvalidMailError(
+            f"module: {value!r} is none that can send mail; use Contacts, Companies (Accounts) or Deals"
+            " (Pipelines)"
+        ) from None

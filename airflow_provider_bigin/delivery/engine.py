@@ -197,6 +197,11 @@ class Delivery:
             self._skip(position)
         return [outcome for outcome in self._outcomes if outcome]
 
+    @property
+    def is_last_try(self) -> bool:
+        """Whether Airflow has no retry left."""
+        return self._attempt.is_last
+
     def complete(self) -> None:
         """
         Write, once the results are handed over, that the task is about to succeed.
@@ -324,7 +329,7 @@ class Delivery:
         """Presume what an earlier try would have sent; None if it cannot be made, which is its outcome."""
         try:
             draft = self._batch.draft(position)
-            record = self._batch.locate(draft)
+            record = self._batch.locate(draft.record)
         except Exception as error:
             self._finish(position, Outcome("failed", self._batch.record(position), error=_failure(error)))
             return None

@@ -56,9 +56,9 @@ class Batch(Protocol):
         :raises Exception: whatever is wrong with it; that is this mail's failure, and no other's.
         """
 
-    def locate(self, draft: Draft) -> RecordRef:
+    def locate(self, record: RecordRef | RecordSearch) -> RecordRef:
         """
-        Return the record of a mail, searched for if need be.
+        Return a record, searched for if need be.
 
         :raises BiginError: if it is not found, or is not the only one.
         """

@@ -18,8 +18,9 @@ from airflow_provider_bigin.api.errors import (
     BiginScopeError,
 )
 from airflow_provider_bigin.api.mail import Address, Mail
+from airflow_provider_bigin.api.records import RecordRef, read_record
 from airflow_provider_bigin.get_provider_info import CONNECTION_FIELDS, UI_FIELD_BEHAVIOUR
-from airflow_provider_bigin.utils.paths import to_paths
+from airflow_provider_bigin.hooks.paths import to_paths
 from airflow_provider_bigin.version_compat import BaseHook, mask_secret
 
 if TYPE_CHECKING:
@@ -149,14 +150,14 @@ class BiginHook(BaseHook):
         :return: the ``message_id``.
         :raises BiginOutcomeUnknownError: if nothing tells whether the mail was sent.
         """
-        return self.post_mail(module, record_id, self.compose_mail(**mail)).message_id
+        return self.post_mail(read_record(module, record_id), self.compose_mail(**mail)).message_id
 
-    def post_mail(self, module: str, record_id: str, mail: Mail) -> SentMail:
+    def post_mail(self, record: RecordRef, mail: Mail) -> SentMail:
         """Send a mail that is already composed; otherwise as :meth:`send_mail`."""
-        from airflow_provider_bigin.delivery.attempt import send_repeatedly
+        from airflow_provider_bigin.api.repeat import send_repeatedly
 
         client = self.get_conn()
-        return send_repeatedly(lambda: client.send_mail(module, record_id, mail), clock=self.clock)
+        return send_repeatedly(lambda: client.send_mail(record.module, record.id, mail), clock=self.clock)
 
     def compose_mail(self, **mail: Any) -> Mail:
         """

@@ -15,8 +15,9 @@ from airflow_provider_bigin.api.data_centers import (
     get_data_center,
 )
 from airflow_provider_bigin.api.errors import BiginConfigurationError, BiginInvalidMailError
-from airflow_provider_bigin.api.mail import Address, parse_address, parse_module, parse_record_id
+from airflow_provider_bigin.api.mail import Address, parse_address
 from airflow_provider_bigin.api.oauth import Credentials
+from airflow_provider_bigin.api.records import RecordRef, read_record
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -37,12 +38,7 @@ class ConnectionSettings:
     credentials: Credentials | None = None
     access_token: str | None = field(default=None, repr=False)
     from_email: Address | None = None
-    default_record: tuple[str, str] | None = None
-
-    @property
-    def marker_key(self) -> str:
-        """The secret that stays the same for as long as the connection does."""
-        return self.credentials.client_secret if self.credentials else self.access_token or ""
+    default_record: RecordRef | None = None
 
 
 def read_connection(connection: Connection) -> ConnectionSettings:
@@ -96,10 +92,10 @@ def _timeout(value: str | None) -> float:
     return seconds
 
 
-def _default_record(extra: dict[str, str]) -> tuple[str, str] | None:
+def _default_record(extra: dict[str, str]) -> RecordRef | None:
     if not extra.get("record_id"):
         return None
-    return parse_module(extra.get("module") or "Contacts"), parse_record_id(extra["record_id"])
+    return read_record(extra.get("module") or "Contacts", extra["record_id"])
 
 
 def _text(value: Any) -> str:

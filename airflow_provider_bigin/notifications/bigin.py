@@ -8,8 +8,8 @@ from collections.abc import Generator, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_bigin.api.errors import BiginError, BiginInvalidMailError
-from airflow_provider_bigin.operators.content import is_content_file, read_content_file
+from airflow_provider_bigin.api.errors import BiginError
+from airflow_provider_bigin.compose.arguments import MAIL_FIELDS
 from airflow_provider_bigin.utils.threads import in_thread
 from airflow_provider_bigin.version_compat import BaseNotifier
 
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     import jinja2
     from airflow.sdk import Context
 
-    from airflow_provider_bigin.api.mail import Mail
-    from airflow_provider_bigin.hooks.bigin import BiginHook
+    from airflow_provider_bigin.delivery.message import Draft
 
 log = logging.getLogger(__name__)
 
@@ -48,8 +47,8 @@ class BiginNotifier(BaseNotifier):
     :param subject: names DAG, task and state if not given. (templated)
     :param content: the text, or the name of a template file; shows DAG, task, run, try, exception and a link
         to the log if not given. (templated)
-    :param record_id: id of the record that the mail is filed under; the connection's default record, else the
-        contact with the first recipient's address, if not given. (templated)
+    :param record_id: id of the record that the mail is filed under; the connection's default record, else
+        that of the one record of the module that has the first recipient's address, if not given. (templated)
     :param module: module of the record. (templated)
     :param cc: recipients of a copy. (templated)
     :param bcc: recipients of a copy whom the others do not see. (templated)
@@ -64,23 +63,7 @@ class BiginNotifier(BaseNotifier):
     :param bigin_conn_id: id of the connection. (templated)
     """
 
-    template_fields: Sequence[str] = (
-        "to",
-        "subject",
-        "content",
-        "record_id",
-        "module",
-        "cc",
-        "bcc",
-        "from_email",
-        "reply_to",
-        "mail_format",
-        "org_email",
-        "scheduled_time",
-        "attachments",
-        "files",
-        "bigin_conn_id",
-    )
+    template_fields: Sequence[str] = (*MAIL_FIELDS, "bigin_conn_id")
 
     def __init__(
         self,
@@ -152,58 +135,33 @@ class BiginNotifier(BaseNotifier):
 
         :raises BiginError: if it cannot be sent, or nothing tells whether it was.
         """
-        from airflow_provider_bigin.api.files import check_attachable
+        from airflow_provider_bigin.api.records import RecordSearch
+        from airflow_provider_bigin.compose.messages import Completion
         from airflow_provider_bigin.hooks.bigin import BiginHook
-        from airflow_provider_bigin.utils.paths import to_paths
 
-        mail = self._compose(context)
-        files = to_paths(self.files, "files")
-        check_attachable(files, already_attached=len(mail.attachments))
+        draft = self._draft(context)
         hook = BiginHook(self.bigin_conn_id)
-        module, record_id = self._find_record(hook, mail)
-        uploaded = hook.get_conn().upload_files(files)
-        mail = hook.with_sender(replace(mail, attachments=(*mail.attachments, *uploaded)))
-        message_id = hook.post_mail(module, record_id, mail).message_id
-        log.info("Notification %r is mail %s of %s %s.", mail.subject, message_id, module, record_id)
+        if isinstance(draft.record, RecordSearch) and hook.settings.default_record:
+            draft = replace(draft, record=hook.settings.default_record)
+        message = Completion(hook)(draft)
+        message_id = hook.post_mail(message.record, message.mail).message_id
+        log.info("Notification %r is mail %s of %s.", message.mail.subject, message_id, message.record)
 
     async def async_notify(self, context: Context) -> None:
         """Send the mail from a thread; otherwise as :meth:`notify`."""
         await in_thread(self.notify, context)
 
-    def _compose(self, context: Context) -> Mail:
-        from airflow_provider_bigin.api.mail import Mail
+    def _draft(self, context: Context) -> Draft:
+        from airflow_provider_bigin.compose.arguments import compose_draft, mail_arguments
+        from airflow_provider_bigin.hooks.paths import to_paths
         from airflow_provider_bigin.notifications.default_mail import as_html, as_text, read_context
 
-        event = read_context(context)
-        default_content = as_text if self.mail_format == "text" else as_html
-        return Mail.compose(
-            from_email=self.from_email,
-            to=self.to,
-            cc=self.cc,
-            bcc=self.bcc,
-            reply_to=self.reply_to,
-            subject=event.subject if self.subject is None else self.subject,
-            content=default_content(event) if self.content is None else self.content,
-            mail_format=self.mail_format,
-            org_email=self.org_email,
-            scheduled_time=self.scheduled_time,
-            attachments=self.attachments,
-        )
-
-    def _find_record(self, hook: BiginHook, mail: Mail) -> tuple[str, str]:
-        from airflow_provider_bigin.api.mail import parse_module, parse_record_id
-        from airflow_provider_bigin.utils.contacts import find_contact
-
-        if self.record_id:
-            return parse_module(self.module), parse_record_id(self.record_id)
-        record = hook.settings.default_record or find_contact(hook, mail.to[0].email)
-        if record is None:
-            raise BiginInvalidMailError(
-                "there is no record to send from: record_id is not given, connection"
-                f" {hook.bigin_conn_id!r} names no default record, and no contact has the address"
-                f" {mail.to[0].email}"
-            )
-        return record
+        fields, event = mail_arguments(self), read_context(context)
+        if self.subject is None:
+            fields["subject"] = event.subject
+        if self.content is None:
+            fields["content"] = as_text(event) if self.mail_format == "text" else as_html(event)
+        return compose_draft(fields, to_paths(self.files, "files"))
 
     def _rendered(self, context: Context) -> BiginNotifier:
         """
@@ -229,8 +187,10 @@ class BiginNotifier(BaseNotifier):
 
         ``template_ext`` has no effect in notifiers.
         """
-        if parent is self and isinstance(self.content, str) and is_content_file(self.content):
-            self.content = read_content_file(self.content, jinja_env)
+        from airflow_provider_bigin.compose.content import read_content
+
+        if parent is self and isinstance(self.content, str):
+            self.content = read_content(self.content, jinja_env)
         super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
 
 

@@ -2,27 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_provider_bigin.api.errors import BiginConfigurationError, BiginError
-from airflow_provider_bigin.bulk.progress import Progress
-from airflow_provider_bigin.bulk.results import (
-    COLUMNS,
-    FAIL_ON,
-    FailOn,
-    describe,
-    result_rows,
-    summarise,
-    undelivered,
-)
-from airflow_provider_bigin.operators.content import is_content_file, read_content_file
-from airflow_provider_bigin.utils.tables import to_table_path, write_table
-from airflow_provider_bigin.version_compat import (
-    AirflowFailException,
-    BaseOperator,
-    ask_supervisor_one_by_one,
-)
+from airflow_provider_bigin.api.errors import BiginConfigurationError
+from airflow_provider_bigin.compose.arguments import MAIL_FIELDS
+from airflow_provider_bigin.operators.base import BiginOperator, ending_the_try
 
 if TYPE_CHECKING:
     import os
@@ -31,17 +16,19 @@ if TYPE_CHECKING:
     import jinja2
     from airflow.sdk import Context
 
-    from airflow_provider_bigin.bulk.rows import RowMails
-    from airflow_provider_bigin.delivery.gate import Gate
-    from airflow_provider_bigin.delivery.once import OnUnknownOutcome
-    from airflow_provider_bigin.hooks.bigin import BiginHook
+    from airflow_provider_bigin.compose.rows import RowBatch
+    from airflow_provider_bigin.delivery.policy import OnUnknownOutcome
+    from airflow_provider_bigin.operators.results import FailOn
 
+#: What rows may name of a mail, if not said otherwise: neither files of the worker, nor further recipients,
+#: nor the sender.
+ROW_FIELDS = ("record_id", "module", "to", "subject", "content")
 #: Zoho runs no more than ten calls of this kind at a time for an organisation,
 #: https://www.zoho.com/crm/developer/docs/api/v8/api-limits.html
 MAX_CONCURRENCY = 10
 
 
-class BiginBulkSendMailOperator(BaseOperator):
+class BiginBulkSendMailOperator(BiginOperator):
     """
     Send many mails, one for each row: each once, however often the task is retried.
 
@@ -57,10 +44,9 @@ class BiginBulkSendMailOperator(BaseOperator):
             content="invitation.html",
         )
 
-    A row is a dict. It names ``record_id`` or ``to`` or both, and anything else that
-    :class:`~airflow_provider_bigin.operators.bigin.BiginSendMailOperator` takes of a mail; what it does not
-    name comes from this operator. Further keys are for the templates. Where no ``record_id`` is given, the
-    record is found by the first address of ``to``.
+    A row is a dict. It names ``record_id`` or ``to`` or both, and whatever else of a mail ``row_fields``
+    allows; what it does not name comes from this operator. Further keys are for the templates. Where no
+    ``record_id`` is given, the record is found by the first address of ``to``.
 
     ``subject`` and ``content`` are rendered for each row, with Airflow's context and the row as ``mail``. In
     an ``html`` mail all values are escaped; ``| safe`` opts out. What a row itself holds is never rendered.
@@ -73,7 +59,7 @@ class BiginBulkSendMailOperator(BaseOperator):
         (templated)
     :param subject: template, at most 1,000 characters when rendered.
     :param content: template, at most 100,000 characters when rendered, or the name of a template file that
-        ends in ``.html``, ``.txt``, ``.md`` or ``.jinja2``.
+        ends in ``.html``, ``.txt``, ``.md``, ``.jinja2`` or ``.j2``.
     :param record_id: id of the record that the mails are filed under. (templated)
     :param to: recipients, at most 50. (templated)
     :param module: ``Contacts``, ``Companies`` or ``Deals``, or their names in the API. (templated)
@@ -89,6 +75,9 @@ class BiginBulkSendMailOperator(BaseOperator):
     :param attachments: ids of files that are already uploaded. (templated)
     :param files: paths of local files, or URLs of Airflow's object storage, to upload and attach; each is
         uploaded once. (templated)
+    :param row_fields: what rows may name of a mail; a row that names more fails.
+    :param files_root: directory or URL prefix below which files have to be that a row or another task names.
+        (templated)
     :param max_concurrency: mails under way at a time, at most 10.
     :param results_path: path or object storage URL, ending in ``.csv`` or ``.jsonl``, of a file to write with
         a line for each row. (templated)
@@ -101,25 +90,9 @@ class BiginBulkSendMailOperator(BaseOperator):
         ``skipped``) and under ``rows`` what became of each row, for at most 1,000 of them.
     """
 
-    template_fields: Collection[str] = (
-        "mails",
-        "record_id",
-        "module",
-        "to",
-        "cc",
-        "bcc",
-        "from_email",
-        "reply_to",
-        "mail_format",
-        "org_email",
-        "scheduled_time",
-        "attachments",
-        "files",
-        "results_path",
-        "bigin_conn_id",
-    )
-    template_fields_renderers: ClassVar[dict[str, str]] = {"mails": "json"}
-    ui_color = "#e4f0fa"
+    template_fields: Collection[str] = ("mails", *MAIL_FIELDS, "files_root", "results_path", "bigin_conn_id")
+    template_fields_renderers: ClassVar[dict[str, str]] = {"mails": "json", "content": "html"}
+    author_only: ClassVar[dict[str, Any]] = {"row_fields": ROW_FIELDS, "files_root": None}
 
     def __init__(
         self,
@@ -139,6 +112,8 @@ class BiginBulkSendMailOperator(BaseOperator):
         scheduled_time: datetime | str | None = None,
         attachments: Sequence[str] | None = None,
         files: Sequence[str | os.PathLike[str]] | str | None = None,
+        row_fields: Collection[str] = ROW_FIELDS,
+        files_root: str | os.PathLike[str] | None = None,
         max_concurrency: int = 5,
         results_path: str | os.PathLike[str] | None = None,
         fail_on: FailOn = "any",
@@ -163,6 +138,8 @@ class BiginBulkSendMailOperator(BaseOperator):
         self.scheduled_time = scheduled_time
         self.attachments = attachments
         self.files = files
+        self.row_fields = row_fields
+        self.files_root = files_root
         self.max_concurrency = max_concurrency
         self.results_path = results_path
         self.fail_on = fail_on
@@ -172,85 +149,80 @@ class BiginBulkSendMailOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Send the mails that no earlier try has sent, and return what became of all."""
-        from airflow_provider_bigin.hooks.bigin import BiginHook
+        with ending_the_try():
+            return self._deliver(context)
 
-        try:
-            return self._deliver(BiginHook(self.bigin_conn_id), context)
-        except BiginError as error:
-            if error.retryable:
-                raise
-            raise AirflowFailException(str(error)) from error
-
-    def on_kill(self) -> None:
-        """Stop at once, as the operator for one mail does."""
-        raise SystemExit("the task was told to stop")
-
-    def _deliver(self, hook: BiginHook, context: Context) -> dict[str, Any]:
-        from airflow_provider_bigin.delivery.gate import Gate
-        from airflow_provider_bigin.delivery.many import BulkDelivery
-        from airflow_provider_bigin.delivery.task_try import TaskTry
+    def _deliver(self, context: Context) -> dict[str, Any]:
+        from airflow_provider_bigin.delivery.limiter import ConcurrencyLimiter
+        from airflow_provider_bigin.operators.progress import Progress
+        from airflow_provider_bigin.operators.results import (
+            COLUMNS,
+            describe,
+            result_rows,
+            summarize,
+            undelivered,
+        )
+        from airflow_provider_bigin.utils.tables import to_table_path, write_table
+        from airflow_provider_bigin.version_compat import ask_supervisor_one_by_one
 
         self._check_options()
         ask_supervisor_one_by_one()
         results_path = to_table_path(self.results_path, "results_path") if self.results_path else None
-        marker_key = hook.settings.marker_key
-        gate = Gate(self.max_concurrency, hook.clock)
-        mails = self._row_mails(hook, gate, context)
-        task_try = TaskTry.from_context(context)
-        with BulkDelivery(
-            mails,
-            hook.get_conn(),
-            task_try,
-            gate=gate,
+        limiter = ConcurrencyLimiter(self.max_concurrency, self.hook.clock)
+        batch = self._batch(limiter.call, context)
+        with self.delivery(
+            batch,
+            context,
+            limiter,
             max_concurrency=self.max_concurrency,
-            on_unknown_outcome=self.on_unknown_outcome,
-            marker_key=marker_key,
-            mark_text=self.mark_text,
-            on_outcome=Progress(len(mails.keys)).note,
+            on_outcome=Progress(len(batch)).note,
         ) as delivery:
             outcomes = delivery.deliver()
             self.log.info("%s.", describe(outcomes))
             if results_path:
                 write_table(results_path, COLUMNS, result_rows(outcomes))
-            result = {**summarise(outcomes), "results_path": str(results_path) if results_path else None}
-            error = undelivered(outcomes, self.fail_on, is_last_try=task_try.is_last)
-            if error and self.do_xcom_push:
-                context["ti"].xcom_push(key="return_value", value=result)
-            if error:
+            result = {**summarize(outcomes), "results_path": str(results_path) if results_path else None}
+            self.hand_over(context, result)
+            if error := undelivered(outcomes, self.fail_on, is_last_try=delivery.is_last_try):
                 raise error
+            delivery.complete()
         return result
 
     def _check_options(self) -> None:
-        from airflow_provider_bigin.delivery.once import ON_UNKNOWN_OUTCOME
+        from airflow_provider_bigin.delivery.policy import ON_UNKNOWN_OUTCOME
+        from airflow_provider_bigin.operators.results import FAIL_ON
 
-        for name, known in (("fail_on", FAIL_ON), ("on_unknown_outcome", ON_UNKNOWN_OUTCOME)):
-            if getattr(self, name) not in known:
-                raise BiginConfigurationError(
-                    f"{name}: {getattr(self, name)!r} must be one of {', '.join(known)}"
-                )
+        self.check_choice("fail_on", FAIL_ON)
+        self.check_choice("on_unknown_outcome", ON_UNKNOWN_OUTCOME)
         if not isinstance(self.max_concurrency, int) or not 1 <= self.max_concurrency <= MAX_CONCURRENCY:
             raise BiginConfigurationError(
                 f"max_concurrency: {self.max_concurrency!r} must be a number from 1 to {MAX_CONCURRENCY}"
             )
 
-    def _row_mails(self, hook: BiginHook, gate: Gate, context: Context) -> RowMails:
+    def _batch(self, call: Callable[[Callable[[], Any]], Any], context: Context) -> RowBatch:
         from airflow_provider_bigin.api.files import check_attachable
-        from airflow_provider_bigin.bulk.rows import FIELDS, RowMails, read_rows
-        from airflow_provider_bigin.bulk.templates import RowTemplates
-        from airflow_provider_bigin.utils.paths import to_paths
+        from airflow_provider_bigin.compose.arguments import mail_arguments
+        from airflow_provider_bigin.compose.content import read_content
+        from airflow_provider_bigin.compose.messages import Completion
+        from airflow_provider_bigin.compose.rows import RowBatch, read_rows
+        from airflow_provider_bigin.compose.templates import RowTemplates
 
-        # A file that all rows share is checked before the first of them.
-        check_attachable(to_paths(self.files, "files"))
+        files = self.read_files()
+        check_attachable(files)  # what all rows share is checked before the first of them
         environment = self._sandboxed_environment()
-        content = self.content
-        if is_content_file(content):
-            content = read_content_file(content, environment)
-        return RowMails(
+        sources = {
+            name: getattr(self, name) for name in ("subject", "content") if name not in self.from_upstream
+        }
+        if "content" in sources:
+            sources["content"] = read_content(sources["content"], environment)
+        return RowBatch(
             read_rows(self.mails(context) if callable(self.mails) else self.mails),
-            {name: getattr(self, name) for name in FIELDS},
-            RowTemplates(environment, context, subject=self.subject, content=content),
-            hook,
-            gate.call,
+            mail_arguments(self),
+            files,
+            RowTemplates(environment, context, sources),
+            row_fields=self.row_fields,
+            files_root=self.files_root,
+            completion=Completion(self.hook, call),
         )
 
     def _sandboxed_environment(self) -> jinja2.Environment:
@@ -258,15 +230,15 @@ class BiginBulkSendMailOperator(BaseOperator):
         dag = self.get_dag()
         return dag.get_template_env(force_sandboxed=True) if dag else self.get_template_env()
 
-    def _do_render_template_fields(
-        self,
-        parent: Any,
-        template_fields: Iterable[str],
-        context: Context,
-        jinja_env: jinja2.Environment,
-        seen_oids: set[int],
-    ) -> None:
-        """Render all but a list of rows, whose texts are data, and a callable, which is called once."""
-        if parent is self and (isinstance(self.mails, (list, tuple)) or callable(self.mails)):
-            template_fields = [name for name in template_fields if name != "mails"]
-        super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
+    def _fields_to_render(
+        self, template_fields: list[str], context: Context, jinja_env: jinja2.Environment
+    ) -> list[str]:
+        """
+        Leave alone what is rendered for each row, a list of rows, whose texts are data, and a callable, which
+        is called once.
+        """
+        rendered = super()._fields_to_render(template_fields, context, jinja_env)
+        left = {"subject", "content"}
+        if isinstance(self.mails, (list, tuple)) or callable(self.mails):
+            left.add("mails")
+        return [name for name in rendered if name not in left]

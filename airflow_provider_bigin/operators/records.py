@@ -6,19 +6,16 @@ from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_bigin.api.errors import BiginConfigurationError, BiginError
-from airflow_provider_bigin.utils.tables import to_table_path, write_table
-from airflow_provider_bigin.version_compat import AirflowFailException, BaseOperator
+from airflow_provider_bigin.api.errors import BiginConfigurationError
+from airflow_provider_bigin.operators.base import BiginOperator, ending_the_try
 
 if TYPE_CHECKING:
     import os
 
     from airflow.sdk import Context
 
-    from airflow_provider_bigin.hooks.bigin import BiginHook
 
-
-class BiginRecordsOperator(BaseOperator):
+class BiginRecordsOperator(BiginOperator):
     """
     Read the records of a module: all, or those that meet criteria.
 
@@ -46,7 +43,6 @@ class BiginRecordsOperator(BaseOperator):
     """
 
     template_fields: Collection[str] = ("fields", "module", "criteria", "output_path", "bigin_conn_id")
-    ui_color = "#e4f0fa"
 
     def __init__(
         self,
@@ -69,23 +65,20 @@ class BiginRecordsOperator(BaseOperator):
 
     def execute(self, context: Context) -> list[dict[str, Any]] | dict[str, Any]:
         """Read the records."""
-        from airflow_provider_bigin.hooks.bigin import BiginHook
+        with ending_the_try():
+            return self._write() if self.output_path else self._read()
 
-        try:
-            return self._read(BiginHook(self.bigin_conn_id))
-        except BiginError as error:
-            if error.retryable:
-                raise
-            raise AirflowFailException(str(error)) from error
+    def _write(self) -> dict[str, Any]:
+        from airflow_provider_bigin.utils.tables import to_table_path, write_table
 
-    def _read(self, hook: BiginHook) -> list[dict[str, Any]] | dict[str, Any]:
-        if self.output_path:
-            path = to_table_path(self.output_path, "output_path")
-            columns = ["id", *(name for name in self.fields if name != "id")]
-            count = write_table(path, columns, self._records(hook))
-            self.log.info("%d records of %s are in %s.", count, self.module, path)
-            return {"path": str(path), "count": count}
-        records = list(islice(self._records(hook), self.limit + 1))
+        path = to_table_path(self.output_path, "output_path")
+        columns = ["id", *(name for name in self.fields if name != "id")]
+        count = write_table(path, columns, self._records())
+        self.log.info("%d records of %s are in %s.", count, self.module, path)
+        return {"path": str(path), "count": count}
+
+    def _read(self) -> list[dict[str, Any]]:
+        records = list(islice(self._records(), self.limit + 1))
         if len(records) > self.limit:
             raise BiginConfigurationError(
                 f"limit: {self.module} has more than {self.limit} such records; narrow the criteria, raise"
@@ -94,7 +87,7 @@ class BiginRecordsOperator(BaseOperator):
         self.log.info("%d records of %s.", len(records), self.module)
         return records
 
-    def _records(self, hook: BiginHook) -> Iterator[dict[str, Any]]:
+    def _records(self) -> Iterator[dict[str, Any]]:
         if self.criteria:
-            return hook.search_records(self.module, criteria=self.criteria, fields=",".join(self.fields))
-        return hook.get_records(self.module, fields=self.fields)
+            return self.hook.search_records(self.module, criteria=self.criteria, fields=",".join(self.fields))
+        return self.hook.get_records(self.module, fields=self.fields)

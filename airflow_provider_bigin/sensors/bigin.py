@@ -4,24 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import timedelta
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.configuration import conf
 
 from airflow_provider_bigin.api.errors import BiginError
+from airflow_provider_bigin.operators.base import BiginTask, ending_the_try
 from airflow_provider_bigin.version_compat import AirflowFailException, BaseSensorOperator, PokeReturnValue
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider_bigin.hooks.bigin import BiginHook
-
 #: Seconds between two looks: mails are not read within seconds, and each look is a request.
 POKE_INTERVAL = 300.0
 
 
-class BiginMailStatusSensor(BaseSensorOperator):
+class BiginMailStatusSensor(BiginTask, BaseSensorOperator):
     """
     Wait until a mail is sent, opened, or in another state that Bigin knows.
 
@@ -75,13 +73,6 @@ class BiginMailStatusSensor(BaseSensorOperator):
         self.bigin_conn_id = bigin_conn_id
         self.deferrable = deferrable
 
-    @cached_property
-    def hook(self) -> BiginHook:
-        """The hook of all looks."""
-        from airflow_provider_bigin.hooks.bigin import BiginHook
-
-        return BiginHook(self.bigin_conn_id)
-
     def execute(self, context: Context) -> Any:
         """Wait here, or in the triggerer."""
         if not self.deferrable:
@@ -117,15 +108,13 @@ class BiginMailStatusSensor(BaseSensorOperator):
         return event["status"]
 
     def _checked_arguments(self) -> dict[str, Any]:
-        from airflow_provider_bigin.api.mail import parse_module, parse_record_id
         from airflow_provider_bigin.api.mail_status import parse_message_id, parse_statuses
+        from airflow_provider_bigin.api.records import parse_module, parse_record_id
 
-        try:
+        with ending_the_try():
             return {
                 "message_id": parse_message_id(self.message_id),
                 "record_id": parse_record_id(self.record_id),
                 "module": parse_module(self.module),
                 "status": parse_statuses(self.status),
             }
-        except BiginError as error:
-            raise AirflowFailException(str(error)) from error

@@ -16,11 +16,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_bigin.api.errors import BiginError
+from airflow_provider_bigin.api.records import RecordSearch
 
 if TYPE_CHECKING:
     import os
 
-    from airflow_provider_bigin.api.mail import Address, Mail
+    from airflow_provider_bigin.api.mail import Address
+    from airflow_provider_bigin.api.records import RecordRef
+    from airflow_provider_bigin.compose.messages import Completion
+    from airflow_provider_bigin.delivery.message import Message
     from airflow_provider_bigin.hooks.bigin import BiginHook
 
 log = logging.getLogger(__name__)
@@ -29,8 +33,6 @@ log = logging.getLogger(__name__)
 UNSET_CONN_ID = "smtp_default"
 #: What Airflow passes as sender where ``[email] from_email`` is not set.
 UNSET_SENDER = "airflow@airflow"
-
-Record = tuple[str, str]
 
 
 def send_email(
@@ -51,9 +53,9 @@ def send_email(
     """
     Send a mail through Bigin, with the signature of Airflow's e-mail backends.
 
-    Each recipient is looked up among the contacts by address, and the mail filed there; those who are no
-    contacts share a mail filed under the connection's default record. Recipients of copies are on the first
-    of these mails.
+    Each recipient is looked up among the contacts by address, and the mail filed there; those who have no
+    record of their own share a mail filed under the connection's default record; without that nobody is
+    mailed. Recipients of copies are on the first of these mails.
 
     :param to: recipients.
     :param subject: at most 1,000 characters.
@@ -69,81 +71,90 @@ def send_email(
         ``airflow@airflow``.
     :param custom_headers: ``Reply-To`` is used; Bigin takes no others.
     :param kwargs: not used.
-    :raises BiginError: naming all recipients who got no mail, each with the reason. The others got theirs.
+    :raises BiginError: naming who got no mail, each with the reason. If somebody has no record, nobody got
+        any; else the others got theirs.
     """
-    from airflow_provider_bigin.api.files import check_attachable
-    from airflow_provider_bigin.api.mail import Mail
+    from airflow_provider_bigin.compose.arguments import MAIL_FIELDS, compose_draft
+    from airflow_provider_bigin.compose.messages import Completion
     from airflow_provider_bigin.hooks.bigin import BiginHook
-    from airflow_provider_bigin.utils.paths import to_paths
+    from airflow_provider_bigin.hooks.paths import to_paths
 
-    mail = Mail.compose(
-        to=to,
-        subject=subject,
-        content=html_content,
-        cc=cc,
-        bcc=bcc,
-        from_email=_sender(from_email),
-        reply_to=_reply_to(custom_headers),
-    )
-    paths = to_paths(files, "files")
-    check_attachable(paths)
+    fields = {
+        **dict.fromkeys(MAIL_FIELDS),
+        "module": "Contacts",
+        "to": to,
+        "subject": subject,
+        "content": html_content,
+        "cc": cc,
+        "bcc": bcc,
+        "from_email": _sender(from_email),
+        "reply_to": _reply_to(custom_headers),
+        "mail_format": "html",
+    }
+    draft = compose_draft(fields, to_paths(files, "files"))
     hook = BiginHook(BiginHook.default_conn_name if conn_id in (None, "", UNSET_CONN_ID) else conn_id)
-    groups, failed = _by_record(hook, mail.to)
+    completion = Completion(hook)
+    completion.check_files(draft)
+    drafts = [
+        replace(draft, record=record, mail=replace(draft.mail, to=tuple(people)))
+        for record, people in _by_record(hook, completion, draft.mail.to).items()
+    ]
     if dryrun:
-        for (module, record_id), people in groups.items():
-            log.info("Dry run: %r to %s from %s %s", mail.subject, _names(people), module, record_id)
-    elif groups:
-        complete = replace(hook.with_sender(mail), attachments=tuple(hook.get_conn().upload_files(paths)))
-        failed.update(_send_to_groups(hook, complete, groups))
-    if failed:
-        raise BiginError(f"not mailed: {'; '.join(f'{email} ({why})' for email, why in failed.items())}")
+        for each in drafts:
+            log.info("Dry run: %r to %s from %s", subject, _names(each.mail.to), each.record)
+    else:
+        _send(hook, [completion(each) for each in drafts])
 
 
 def _by_record(
-    hook: BiginHook, recipients: Iterable[Address]
-) -> tuple[dict[Record, list[Address]], dict[str, str]]:
-    """Group recipients by the record to file their mail under; those without one get the reason why."""
-    groups: dict[Record, list[Address]] = {}
-    failed: dict[str, str] = {}
+    hook: BiginHook, completion: Completion, recipients: Iterable[Address]
+) -> dict[RecordRef, list[Address]]:
+    """
+    Group recipients by the record to file their mail under.
+
+    :raises BiginError: naming those who have none, each with the reason.
+    """
+    groups: dict[RecordRef, list[Address]] = {}
+    failed: dict[Address, BiginError] = {}
     for person in recipients:
-        record, why = _record_of(hook, person)
-        if record:
-            groups.setdefault(record, []).append(person)
-        else:
-            failed[person.email] = why
-    return groups, failed
-
-
-def _record_of(hook: BiginHook, person: Address) -> tuple[Record | None, str]:
-    from airflow_provider_bigin.utils.contacts import find_contact
-
-    default = hook.settings.default_record
-    try:
-        record, why = find_contact(hook, person.email), "no contact has this address"
-    except BiginError as error:
-        record, why = None, str(error)
-        log.warning("The contact with the address %s cannot be looked for: %s", person.email, error)
-    if record or default:
-        return record or default, ""
-    return None, f"{why}, and connection {hook.bigin_conn_id!r} names no default record"
-
-
-def _send_to_groups(hook: BiginHook, mail: Mail, groups: Mapping[Record, list[Address]]) -> dict[str, str]:
-    """Send one mail for each record; return who got none and why."""
-    failed: dict[str, str] = {}
-    for (module, record_id), people in groups.items():
         try:
-            message_id = hook.post_mail(module, record_id, replace(mail, to=tuple(people))).message_id
+            record = completion.locate(RecordSearch("Contacts", person.email.casefold()))
         except BiginError as error:
-            failed.update((person.email, str(error)) for person in people)
-            if error.sent == "no":
+            failed[person] = error
+            log.warning("The contact with the address %s is not found: %s", person.email, error)
+            if not hook.settings.default_record:
                 continue
+            record = hook.settings.default_record
+        groups.setdefault(record, []).append(person)
+    if failed and not hook.settings.default_record:
+        raise BiginError(
+            f"nobody is mailed, since connection {hook.bigin_conn_id!r} names no default record for"
+            f" {_reasons(failed)}"
+        )
+    return groups
+
+
+def _send(hook: BiginHook, messages: Iterable[Message]) -> None:
+    """
+    Send each message, whatever becomes of the others.
+
+    :raises BiginError: naming who got none, each with the reason.
+    """
+    failed: dict[Address, BiginError] = {}
+    copies_left = True
+    for record, mail in ((message.record, message.mail) for message in messages):
+        if not copies_left:
+            mail = replace(mail, cc=(), bcc=())  # nobody gets two copies
+        try:
+            message_id = hook.post_mail(record, mail).message_id
+        except BiginError as error:
+            failed.update(dict.fromkeys(mail.to, error))
+            copies_left = copies_left and error.sent == "no"
         else:
-            log.info(
-                "%r to %s is mail %s of %s %s.", mail.subject, _names(people), message_id, module, record_id
-            )
-        mail = replace(mail, cc=(), bcc=())  # nobody gets two copies
-    return failed
+            copies_left = False
+            log.info("%r to %s is mail %s of %s.", mail.subject, _names(mail.to), message_id, record)
+    if failed:
+        raise BiginError(f"not mailed: {_reasons(failed)}")
 
 
 def _sender(from_email: str | None) -> Address | None:
@@ -163,3 +174,7 @@ def _reply_to(headers: Mapping[str, Any] | None) -> Any:
 
 def _names(people: Iterable[Address]) -> str:
     return ", ".join(str(person) for person in people)
+
+
+def _reasons(failed: Mapping[Address, BiginError]) -> str:
+    return "; ".join(f"{person.email} ({error})" for person, error in failed.items())

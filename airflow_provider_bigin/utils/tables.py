@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from airflow_provider_bigin.api.errors import BiginConfigurationError
-from airflow_provider_bigin.utils.paths import to_path
+from airflow_provider_bigin.hooks.paths import to_path
 
 EXTENSIONS = (".csv", ".jsonl")
 
@@ -17,7 +17,7 @@ def to_table_path(value: Any, field: str) -> Any:
     """
     Read the path of a table.
 
-    :param value: a path or URL, see :func:`~airflow_provider_bigin.utils.paths.to_path`.
+    :param value: a path or URL, see :func:`~airflow_provider_bigin.hooks.paths.to_path`.
     :param field: the name of the argument, for the error.
     :raises BiginConfigurationError: if it has another extension.
     """

@@ -14,8 +14,6 @@ from airflow_provider_bigin.api.mail import (
     parse_address,
     parse_addresses,
     parse_bool,
-    parse_module,
-    parse_record_id,
     parse_scheduled_time,
 )
 
@@ -124,13 +122,11 @@ ANYTHING = st.recursive(
         lambda value: parse_addresses(value, "to"),
         lambda value: parse_address(value, "from_email"),
         parse_scheduled_time,
-        parse_record_id,
-        parse_module,
         lambda value: parse_bool(value, "org_email"),
         lambda value: Mail.compose(to="a@b.c", attachments=value),
         lambda value: Mail.compose(to="a@b.c", subject=value, content=value, mail_format=value),
     ],
-    ids=["addresses", "address", "time", "record_id", "module", "bool", "attachments", "texts"],
+    ids=["addresses", "address", "time", "bool", "attachments", "texts"],
 )
 def test_any_input_gives_a_value_or_our_error(parse, value):
     try:
@@ -179,34 +175,6 @@ def test_a_time_that_cannot_be_read_is_an_error(written):
 def test_any_aware_time_keeps_its_second(time):
     sent = datetime.fromisoformat(parse_scheduled_time(time) or "")
     assert sent.timestamp() == time.replace(microsecond=0).timestamp()
-
-
-@pytest.mark.parametrize("written", ["5000000000000000101", " 5000000000000000101 ", 5000000000000000101])
-def test_record_id(written):
-    assert parse_record_id(written) == "5000000000000000101"
-
-
-@pytest.mark.parametrize(
-    "written",
-    ["", None, True, -1, 5e18, "12/../34", "..", "5000000000000000101/actions", "५०००", "0x10", "1 2", ["1"]],
-)
-def test_no_record_id(written):
-    with pytest.raises(BiginInvalidMailError, match="record_id"):
-        parse_record_id(written)
-
-
-@pytest.mark.parametrize(
-    ("written", "name"),
-    [("Contacts", "Contacts"), ("companies", "Accounts"), ("Deals", "Pipelines"), ("Pipelines", "Pipelines")],
-)
-def test_module(written, name):
-    assert parse_module(written) == name
-
-
-@pytest.mark.parametrize("written", ["Products", "Contacts/1", "", None])
-def test_no_module(written):
-    with pytest.raises(BiginInvalidMailError, match="Contacts, Companies"):
-        parse_module(written)
 
 
 def test_json_has_every_field_of_the_api():

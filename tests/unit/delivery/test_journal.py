@@ -7,6 +7,7 @@ import json
 import pytest
 
 from airflow_provider_bigin.api.mail import Mail
+from airflow_provider_bigin.api.records import RecordRef
 from airflow_provider_bigin.delivery.intent import Intent
 from airflow_provider_bigin.delivery.journal import (
     KEY_PREFIX,
@@ -18,7 +19,7 @@ from airflow_provider_bigin.delivery.journal import (
     read_entry,
     recall,
 )
-from airflow_provider_bigin.delivery.once import Letter
+from airflow_provider_bigin.delivery.message import Message
 from airflow_provider_bigin.delivery.outcome import Outcome
 from airflow_provider_bigin.delivery.task_try import TaskTry
 
@@ -121,11 +122,11 @@ def test_a_damaged_entry_leaves_the_history_incomplete(damage):
 
 
 def test_a_stray_is_found_by_its_addressee_once():
-    letter = Letter("Contacts", "1", MAIL)
-    result = Result(addressee_of(letter), Outcome("already_sent", "1", "id-1"))
+    message = Message(RecordRef("Contacts", "1"), MAIL)
+    result = Result(addressee_of(message), Outcome("already_sent", "1", "id-1"))
     strays = Strays(recall(task_try(entry(results={"old": result, "kept": result}))), present=["kept", "new"])
-    assert strays.take(letter) == "old"
-    assert strays.take(letter) is None
+    assert strays.take(message) == "old"
+    assert strays.take(message) is None
 
 
 def test_whom_a_mail_is_for_does_not_depend_on_names_order_or_case():
@@ -134,6 +135,6 @@ def test_whom_a_mail_is_for_does_not_depend_on_names_order_or_case():
         Mail.compose(to="B@example.org, ADA@example.org", bcc="c@example.org", subject="Other"),
         Mail.compose(to="ada@example.org, b@example.org"),
     ]
-    first, same, other = (addressee_of(Letter("Contacts", "1", mail)) for mail in mails)
+    first, same, other = (addressee_of(Message(RecordRef("Contacts", "1"), mail)) for mail in mails)
     assert first == same != other
-    assert addressee_of(Letter("Contacts", "2", mails[0])) != first
+    assert addressee_of(Message(RecordRef("Contacts", "2"), mails[0])) != first

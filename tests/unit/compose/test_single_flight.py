@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from airflow_provider_bigin.bulk.once_each import OnceEach
+from airflow_provider_bigin.compose.single_flight import SingleFlightCache
 
 
 def test_many_threads_that_ask_at_once_share_one_call():
@@ -16,7 +16,7 @@ def test_many_threads_that_ask_at_once_share_one_call():
         calls.append(number)
         return number * 2
 
-    doubled = OnceEach(double)
+    doubled = SingleFlightCache(double)
 
     def ask(number):
         all_ask.wait()
@@ -36,7 +36,7 @@ def test_a_failure_is_not_kept():
             raise ValueError(key)
         return "done"
 
-    function = OnceEach(fail_at_first)
+    function = SingleFlightCache(fail_at_first)
     with pytest.raises(ValueError, match="a"):
         function("a")
     assert [function("a"), function("a")] == ["done", "done"]

@@ -6,20 +6,20 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal
 
-from airflow_provider_bigin.api.errors import BiginError, BiginMailsLeftError, BiginMailsUndeliveredError
+from airflow_provider_bigin.api.errors import BiginError, BiginMailsLeftError, BiginPartialDeliveryError
 from airflow_provider_bigin.delivery.outcome import STATUSES, Outcome
 
 FailOn = Literal["any", "all", "never"]
 FAIL_ON: tuple[FailOn, ...] = ("any", "all", "never")
 
-COLUMNS = ("row", "record_id", "status", "message_id", "error", "detail")
+COLUMNS = ("row", "record_id", "status", "message_id", "error", "detail", "blocked")
 #: Rows in XCom, at most; a file has them all.
 MAX_XCOM_ROWS = 1000
 #: Different errors that are counted in a text.
 MAX_REASONS = 5
 
 
-def summarise(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+def summarize(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     """
     Make the task's result: a count for each status, and the rows, those that are not delivered first if they
     are too many.
@@ -41,11 +41,12 @@ def result_rows(outcomes: Iterable[Outcome]) -> Iterator[dict[str, Any]]:
     for number, outcome in enumerate(outcomes):
         yield {
             "row": number,
-            "record_id": outcome.record_id,
+            "record_id": outcome.record.id if outcome.record else None,
             "status": outcome.status,
             "message_id": outcome.message_id,
-            "error": outcome.error,
+            "error": outcome.code,
             "detail": outcome.detail,
+            "blocked": list(outcome.blocked),
         }
 
 
@@ -61,7 +62,7 @@ def undelivered(outcomes: Sequence[Outcome], fail_on: FailOn, *, is_last_try: bo
     has_failed = {"any": number > 0, "all": 0 < number == len(outcomes), "never": False}[fail_on]
     if not has_failed:
         return None
-    return BiginMailsUndeliveredError(
+    return BiginPartialDeliveryError(
         describe(outcomes),
         hint="The task's result says which and why. Clear the task to send what is left; mails in doubt are"
         " looked for first",
@@ -71,7 +72,7 @@ def undelivered(outcomes: Sequence[Outcome], fail_on: FailOn, *, is_last_try: bo
 def describe(outcomes: Sequence[Outcome]) -> str:
     """Say in one sentence how many mails came how far, and why not further; without addresses."""
     counts = Counter(outcome.status for outcome in outcomes)
-    errors = Counter(outcome.error for outcome in outcomes if not outcome.is_delivered and outcome.error)
+    errors = Counter(outcome.code for outcome in outcomes if outcome.error)
     numbers = ", ".join(
         f"{counts[status]} {status.replace('_', ' ')}" for status in STATUSES if counts[status]
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 import jinja2
@@ -22,37 +22,37 @@ class RowTemplates:
 
     :param environment: a sandboxed Jinja environment.
     :param context: Airflow's; a row is added to it as ``mail``.
-    :param subject: source of the subject.
-    :param content: source of the content.
-    :raises BiginInvalidMailError: if one is no template.
+    :param sources: ``subject`` and ``content``, or one of them.
+    :raises BiginInvalidMailError: if one is not a template.
     """
 
-    def __init__(
-        self, environment: jinja2.Environment, context: Context, *, subject: str, content: str
-    ) -> None:
+    def __init__(self, environment: jinja2.Environment, context: Context, sources: Mapping[str, str]) -> None:
         plain = environment.overlay(autoescape=False)
         escaping = environment.overlay(autoescape=True)
-        self._subject = _compile(plain, subject, "subject")
-        self._contents = {
-            "text": _compile(plain, content, "content"),
-            "html": _compile(escaping, content, "content"),
+        self._texts = {name: _compile(plain, source, name) for name, source in sources.items()}
+        self._html = {
+            name: _compile(escaping, source, name) if name == "content" else self._texts[name]
+            for name, source in sources.items()
         }
         with warnings.catch_warnings():
             # Airflow 2 warns of deprecated variables when they are copied, not when they are used.
             warnings.simplefilter("ignore")
             self._variables = dict(context)
 
-    def subject(self, row: Mapping[str, Any]) -> str:
+    def render(
+        self, row: Mapping[str, Any], mail_format: Any, *, leave: Collection[str] = ()
+    ) -> dict[str, str]:
         """
-        Render the subject.
+        Render the templates with a row, but those of the fields to leave alone.
 
-        :raises BiginInvalidMailError: if it cannot be rendered with this row.
+        :raises BiginInvalidMailError: naming the field that cannot be rendered with this row.
         """
-        return self._render(self._subject, row, "subject")
-
-    def content(self, row: Mapping[str, Any], mail_format: Any) -> str:
-        """Render the content; otherwise as :meth:`subject`."""
-        return self._render(self._contents.get(mail_format, self._contents["html"]), row, "content")
+        templates = self._texts if mail_format == "text" else self._html
+        return {
+            name: self._render(template, row, name)
+            for name, template in templates.items()
+            if name not in leave
+        }
 
     def _render(self, template: jinja2.Template, row: Mapping[str, Any], field: str) -> str:
         try:
@@ -67,4 +67,6 @@ def _compile(environment: jinja2.Environment, source: str, field: str) -> jinja2
     try:
         return environment.from_string(source)
     except jinja2.TemplateSyntaxError as error:
-        raise BiginInvalidMailError(f"{field}: no template: {error.message} (line {error.lineno})") from error
+        raise BiginInvalidMailError(
+            f"{field}: not a valid template: {error.message} (line {error.lineno})"
+        ) from error

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import logging
 
-from airflow_provider_bigin.bulk.progress import INTERVAL, Progress
 from airflow_provider_bigin.delivery.outcome import Outcome
+from airflow_provider_bigin.operators.progress import INTERVAL, Progress
 
 
 class Seconds:

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from airflow_provider_bigin.api.errors import BiginMailsLeftError, BiginMailsUndeliveredError
-from airflow_provider_bigin.bulk.results import MAX_XCOM_ROWS, describe, summarise, undelivered
 from airflow_provider_bigin.delivery.outcome import Outcome
+from airflow_provider_bigin.operators.results import MAX_XCOM_ROWS, describe, summarize, undelivered
 
 SENT = Outcome("sent", "1", "a" * 64)
 EARLIER = Outcome("already_sent", "2", "b" * 64)
@@ -16,7 +16,7 @@ IN_DOUBT = Outcome("unknown", "5", error="OUTCOME_UNKNOWN")
 
 
 def test_counts_and_rows():
-    result = summarise([SENT, EARLIER, FAILED])
+    result = summarize([SENT, EARLIER, FAILED])
     assert [result[name] for name in ("total", "sent", "already_sent", "failed", "unknown", "skipped")] == [
         3, 1, 1, 1, 0, 0
     ]  # fmt: skip
@@ -26,7 +26,7 @@ def test_counts_and_rows():
 
 
 def test_the_result_is_bounded_and_shows_what_failed():
-    result = summarise([SENT] * 5000 + [FAILED] * 3)
+    result = summarize([SENT] * 5000 + [FAILED] * 3)
     assert len(result["rows"]) == MAX_XCOM_ROWS
     assert [row["row"] for row in result["rows"][:4]] == [5000, 5001, 5002, 0]
     assert result["rows_left_out"] == 4003

@@ -11,7 +11,7 @@ Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 
 
-class OnceEach(Generic[Key, Value]):
+class SingleFlightCache(Generic[Key, Value]):
     """
     Call a function once for each key, whichever threads ask, and keep what it returned.
 

@@ -1,0 +1,66 @@
+"""Paths that rows or other tasks name: only below the folder that the DAG's author allows."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from airflow_provider_bigin.api.errors import BiginConfigurationError, BiginInvalidMailError
+from airflow_provider_bigin.hooks.paths import to_path, to_paths
+
+if TYPE_CHECKING:
+    from airflow_provider_bigin.api.files import File
+
+_URL = re.compile(r"(?P<place>[^:/]+://[^/]*)/*(?P<path>.*)", re.DOTALL)
+
+
+def files_below(value: Any, root: Any) -> list[File]:
+    """
+    Read one path or several that somebody else than the DAG's author names.
+
+    :param value: as :func:`~airflow_provider_bigin.hooks.paths.to_paths` takes it; relative paths are below
+        ``root``.
+    :param root: directory, or URL prefix such as ``s3://conn@bucket/reports``.
+    :raises BiginInvalidMailError: if something is no path, or not below ``root`` once links are resolved.
+    :raises BiginConfigurationError: if there is no ``root``.
+    """
+    paths = [_plain(path) for path in to_paths(value, "files")]
+    if paths and root in (None, ""):
+        raise BiginConfigurationError(
+            "files: rows and outputs of other tasks name files only below files_root, which is not set"
+        )
+    return [_file_below(path, _plain(root)) for path in paths]
+
+
+def _file_below(path: str, root: str) -> File:
+    file = _object_below(path, root) if "://" in root else _local_below(path, Path(root).resolve())
+    if file is None:
+        raise BiginInvalidMailError(f"files: {path!r} is not below files_root, {root!r}")
+    return file
+
+
+def _local_below(path: str, root: Path) -> File | None:
+    """Return the file that the path leads to, without links: one that is set later leads nowhere else."""
+    file = (root / path).resolve()
+    return file if "://" not in path and root in file.parents else None
+
+
+def _object_below(path: str, root: str) -> File | None:
+    """Object storage has no links, but some of it follows ``..``, and fsspec chains URLs with ``::``."""
+    base = _URL.fullmatch(f"{root.rstrip('/')}/")
+    url = _URL.fullmatch(path if "://" in path else f"{root.rstrip('/')}/{path}")
+    if not base or not url or url["place"] != base["place"] or not url["path"].startswith(base["path"]):
+        return None
+    below = url["path"].removeprefix(base["path"])
+    parts = re.split(r"[/\\]", unquote(below))
+    if parts[0] == "" or ".." in parts or "." in parts or "::" in below:
+        return None
+    file: File = to_path(url[0], "files")
+    return file
+
+
+def _plain(path: Any) -> str:
+    """Write a path as text, one of a local file without its scheme."""
+    return re.sub(r"^(file|local)://", "", str(path))

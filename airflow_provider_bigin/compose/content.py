@@ -1,0 +1,59 @@
+"""``content`` that names a template file."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from airflow_provider_bigin.api.errors import BiginInvalidMailError
+
+if TYPE_CHECKING:
+    import jinja2
+
+#: What ``content`` must end in to be read from a file of the template search path.
+CONTENT_EXTENSIONS = (".html", ".txt", ".md", ".jinja2", ".j2")
+
+_EXPRESSION = re.compile(r"\{\{.*?\}\}|\{%.*?%\}")
+
+
+def read_content(content: str, environment: jinja2.Environment) -> str:
+    """
+    Read the template that the DAG's author gave as ``content``: the text itself, or that of a file.
+
+    Never to be called with what a row or another task gave.
+
+    :param content: as it was written, before it is rendered.
+    :param environment: whose loader knows the DAG's template search path.
+    :raises BiginInvalidMailError: if there is no such file, or the text looks like the name of one.
+    """
+    if content.endswith(CONTENT_EXTENSIONS) and "\n" not in content:
+        return _read_file(content, environment)
+    if looks_like_file_name(content):
+        raise BiginInvalidMailError(
+            f"content: {content!r} looks like the name of a file, but a template file ends in one of"
+            f" {', '.join(CONTENT_EXTENSIONS)}. If it is the text itself, end it with a space"
+        )
+    return content
+
+
+def looks_like_file_name(content: str) -> bool:
+    """Tell a file name that would be mailed as it is: one word without tags, with an extension or a path."""
+    word = _EXPRESSION.sub("", content)
+    if not word or re.search(r"[\s<>]", word) or "://" in word:
+        return False
+    return bool(re.search(r"[/\\]|[^.]\.[A-Za-z][A-Za-z0-9]{0,9}$", word))
+
+
+def _read_file(name: str, environment: jinja2.Environment) -> str:
+    import jinja2
+
+    try:
+        if environment.loader is None:
+            raise jinja2.TemplateNotFound(name)
+        return environment.loader.get_source(environment, name)[0]
+    except jinja2.TemplateNotFound:
+        raise BiginInvalidMailError(
+            f"content: there is no template file {name!r}; it is looked for beside the DAG file and in the"
+            " DAG's template_searchpath."
+            " If it is the text itself, end it with a space"
+        ) from None

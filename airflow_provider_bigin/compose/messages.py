@@ -1,0 +1,91 @@
+"""Drafts become messages: what takes requests, each of them made once however many mails need it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_bigin.api.files import File, check_attachable
+from airflow_provider_bigin.api.mail import Address
+from airflow_provider_bigin.api.records import RecordRef, RecordSearch
+from airflow_provider_bigin.compose.records import find_record
+from airflow_provider_bigin.compose.single_flight import SingleFlightCache
+from airflow_provider_bigin.delivery.message import Draft, Message
+
+if TYPE_CHECKING:
+    from airflow_provider_bigin.hooks.bigin import BiginHook
+
+Call = Callable[[Callable[[], Any]], Any]
+
+
+@dataclass(frozen=True)
+class _Named:
+    """A file by its name: not all of Airflow's path objects have a hash."""
+
+    name: str
+    file: File = field(compare=False)
+
+
+class Completion:
+    """
+    Complete drafts: find the record, upload the files, add the default sender. Safe to use from several
+    threads.
+
+    :param hook: finds, uploads and knows the default sender.
+    :param call: makes one of the calls to Bigin; a limiter's, where several are made at a time.
+    """
+
+    def __init__(self, hook: BiginHook, call: Call = lambda function: function()) -> None:
+        self._find_record: SingleFlightCache[RecordSearch, RecordRef] = SingleFlightCache(
+            lambda search: call(partial(find_record, hook, search))
+        )
+        self._upload: SingleFlightCache[_Named, str] = SingleFlightCache(
+            lambda named: call(lambda: hook.get_conn().upload_files([named.file]))[0]
+        )
+        self._default_sender: SingleFlightCache[None, Address] = SingleFlightCache(
+            lambda _: call(lambda: hook.default_sender)
+        )
+        self._check: SingleFlightCache[tuple[tuple[_Named, ...], int], None] = SingleFlightCache(
+            lambda which: check_attachable([named.file for named in which[0]], already_attached=which[1])
+        )
+
+    def check_files(self, draft: Draft) -> None:
+        """
+        Make sure that a draft's files can be attached, each looked at once.
+
+        :raises BiginInvalidMailError: naming the file.
+        """
+        self._check((_named(draft.files), len(draft.mail.attachments)))
+
+    def locate(self, record: RecordRef | RecordSearch) -> RecordRef:
+        """
+        Return a record, searched for if need be.
+
+        :raises BiginError: if it is not found, or is not the only one.
+        """
+        return self._find_record(record) if isinstance(record, RecordSearch) else record
+
+    def __call__(self, draft: Draft) -> Message:
+        """
+        Make the requests that a draft needs.
+
+        :raises BiginError: if one fails, no file is there, or no record has the address.
+        """
+        self.check_files(draft)
+        record = self.locate(draft.record)
+        uploaded = tuple(self._upload(named) for named in _named(draft.files))
+        mail = draft.mail
+        return Message(
+            record,
+            replace(
+                mail,
+                sender=mail.sender or self._default_sender(None),
+                attachments=(*mail.attachments, *uploaded),
+            ),
+        )
+
+
+def _named(files: Iterable[File]) -> tuple[_Named, ...]:
+    return tuple(_Named(str(file), file) for file in files)

@@ -1,0 +1,189 @@
+"""Rows: what tells them apart, what they may name, and the draft that each of them makes."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
+from datetime import date, time, timedelta
+from decimal import Decimal
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from airflow_provider_bigin.api.errors import BiginConfigurationError, BiginInvalidMailError
+from airflow_provider_bigin.api.records import RecordRef, read_record
+from airflow_provider_bigin.compose.arguments import MAIL_FIELDS, compose_draft, warn_of_empty_subject
+from airflow_provider_bigin.compose.attachments import files_below
+from airflow_provider_bigin.compose.single_flight import SingleFlightCache
+
+if TYPE_CHECKING:
+    from airflow_provider_bigin.api.files import File
+    from airflow_provider_bigin.compose.messages import Completion
+    from airflow_provider_bigin.compose.templates import RowTemplates
+    from airflow_provider_bigin.delivery.message import Draft
+
+#: How deep a row is looked into to tell it from others.
+MAX_DEPTH = 30
+
+
+def read_rows(mails: Any) -> list[Any]:
+    """
+    Read the rows that an upstream task or a callable gave.
+
+    :raises BiginInvalidMailError: if these are not rows.
+    """
+    if isinstance(mails, Iterable) and not isinstance(mails, (str, bytes, bytearray, Mapping)):
+        return list(mails)
+    hint = "; give the upstream task's output itself, not a template" if isinstance(mails, str) else ""
+    raise BiginInvalidMailError(f"mails: {type(mails).__name__} instead of a list of rows{hint}")
+
+
+class SingleMail:
+    """
+    The batch of a task that sends one mail.
+
+    :param draft: the mail.
+    :param completion: makes the requests that it needs.
+    """
+
+    def __init__(self, draft: Draft, completion: Completion) -> None:
+        self._draft = draft
+        self.locate, self.complete = completion.locate, completion
+
+    def __len__(self) -> int:
+        return 1
+
+    def row(self, position: int) -> str:
+        """Write down the mail's record and people: with others, it is another mail."""
+        mail = self._draft.mail
+        people = {address.email.casefold() for address in (*mail.to, *mail.cc, *mail.bcc)}
+        return canonical((self._draft.record, people))
+
+    def record(self, position: int) -> RecordRef | None:
+        """Return the record, if it need not be searched."""
+        return self._draft.record if isinstance(self._draft.record, RecordRef) else None
+
+    def draft(self, position: int) -> Draft:
+        """Return the mail."""
+        return self._draft
+
+
+class RowBatch:
+    """
+    The batch of a task that sends a mail for each row.
+
+    What a row holds is data: only the operator's subject and content are templates.
+
+    :param rows: one for each mail.
+    :param arguments: :data:`MAIL_FIELDS` of the operator, for what a row does not name.
+    :param files: those that the operator attaches, where a row names none.
+    :param templates: the operator's subject and content.
+    :param row_fields: which of :data:`MAIL_FIELDS` rows may name.
+    :param files_root: below which they may name files.
+    :param completion: makes the requests that the mails need.
+    :raises BiginConfigurationError: if ``row_fields`` are not fields of a mail.
+    """
+
+    def __init__(
+        self,
+        rows: Sequence[Any],
+        arguments: Mapping[str, Any],
+        files: Sequence[File],
+        templates: RowTemplates,
+        *,
+        row_fields: Collection[str],
+        files_root: str | os.PathLike[str] | None,
+        completion: Completion,
+    ) -> None:
+        unknown = [name for name in row_fields if name not in MAIL_FIELDS]
+        if unknown or isinstance(row_fields, str):
+            raise BiginConfigurationError(
+                f"row_fields: {row_fields!r} must be a list of some of {', '.join(MAIL_FIELDS)}"
+            )
+        self._rows = rows
+        self._arguments = arguments
+        self._files = files
+        self._templates = templates
+        self._row_fields = frozenset(row_fields)
+        self._files_root = files_root
+        self.locate, self.complete = completion.locate, completion
+        self._warn_of_empty_subject = SingleFlightCache(warn_of_empty_subject)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def row(self, position: int) -> str:
+        """Write down what a row holds, so that it is known again wherever it stands."""
+        return canonical(self._rows[position])
+
+    def record(self, position: int) -> RecordRef | None:
+        """Return the record that a row names, if it does."""
+        try:
+            fields = {**self._arguments, **self._rows[position]}
+            return read_record(fields["module"], fields["record_id"])
+        except Exception:  # whatever a row is; to make its draft tells what is wrong with it
+            return None
+
+    def draft(self, position: int) -> Draft:
+        """
+        Make the mail of a row.
+
+        :raises BiginInvalidMailError: if the row is not one, or names what it may not.
+        :raises Exception: whatever a strange value in it leads to.
+        """
+        row = self._rows[position]
+        if not isinstance(row, Mapping):
+            raise BiginInvalidMailError(f"mails: row {position} is not a mapping but {type(row).__name__}")
+        named = [name for name in MAIL_FIELDS if name in row]
+        forbidden = [name for name in named if name not in self._row_fields]
+        if forbidden:
+            raise BiginInvalidMailError(
+                f"mails: row {position} names {', '.join(forbidden)}, which rows may not set; if they shall,"
+                f" add it to the operator's row_fields ({', '.join(sorted(self._row_fields))})"
+            )
+        fields = {**self._arguments, **{name: row[name] for name in named}}
+        fields |= self._templates.render(row, fields["mail_format"], leave=named)
+        files = files_below(row["files"], self._files_root) if "files" in row else self._files
+        draft = compose_draft(fields, files)
+        if not draft.mail.subject.strip():
+            self._warn_of_empty_subject("")
+        return draft
+
+
+def canonical(value: Any) -> str:
+    """
+    Write a value down in one way, in ASCII: the same in all processes, whatever it is.
+
+    So the order of a mapping or a set does not matter, and there are no addresses of memory. What cannot be
+    written down is told from others by its type only.
+    """
+    return _canonical(value, ())
+
+
+def _canonical(value: Any, above: tuple[int, ...]) -> str:
+    if id(value) in above or len(above) > MAX_DEPTH:
+        return "..."
+    inner = partial(_canonical, above=(*above, id(value)))
+    kind = type(value).__qualname__
+    try:
+        if value is None or isinstance(value, (bool, float, str)):
+            return json.dumps(value)
+        if isinstance(value, int):
+            return hex(value)  # to write a large one in decimal is refused
+        if isinstance(value, Mapping):
+            return f"{{{','.join(sorted(f'{inner(key)}:{inner(item)}' for key, item in value.items()))}}}"
+        if isinstance(value, Set):
+            return f"set[{','.join(sorted(map(inner, value)))}]"
+        if isinstance(value, (list, tuple)):
+            return f"[{','.join(map(inner, value))}]"
+        if isinstance(value, (date, time, timedelta, Decimal, UUID, os.PathLike)) or hasattr(
+            value, "protocol"
+        ):
+            return f"{kind}({str(value)!a})"
+        if getattr(value, "__dict__", None):
+            return f"{kind}({inner(vars(value))})"
+        return f"{kind}({re.sub(' at 0x[0-9a-fA-F]+', '', repr(value))!a})"
+    except Exception:
+        return kind

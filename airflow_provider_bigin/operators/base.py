@@ -1,0 +1,182 @@
+"""What the operators and the sensor share: the hook, what is rendered, and how a try ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow_provider_bigin.api.errors import BiginConfigurationError, BiginError
+from airflow_provider_bigin.compose.upstream import has_reference, is_reference, mapped_from_upstream
+from airflow_provider_bigin.version_compat import AirflowFailException, BaseOperator
+
+if TYPE_CHECKING:
+    import jinja2
+    from airflow.sdk import Context
+
+    from airflow_provider_bigin.api.files import File
+    from airflow_provider_bigin.delivery.engine import Delivery
+    from airflow_provider_bigin.delivery.limiter import ConcurrencyLimiter
+    from airflow_provider_bigin.delivery.message import Batch
+    from airflow_provider_bigin.delivery.outcome import Outcome
+    from airflow_provider_bigin.delivery.policy import OnUnknownOutcome
+    from airflow_provider_bigin.hooks.bigin import BiginHook
+
+    Templated = BaseOperator
+else:
+    Templated = object
+
+
+@contextmanager
+def ending_the_try(*, retry_unknown: bool = False) -> Iterator[None]:
+    """
+    End the try as the error asks for: what a later try may cure is raised as it is, so that Airflow retries;
+    all else fails the task at once.
+
+    :param retry_unknown: retry, too, if nothing tells whether the mail was sent.
+    """
+    from airflow_provider_bigin.api.errors import BiginOutcomeUnknownError
+
+    try:
+        yield
+    except BiginError as error:
+        if error.retryable or (retry_unknown and isinstance(error, BiginOutcomeUnknownError)):
+            raise
+        raise AirflowFailException(str(error)) from error
+
+
+class BiginTask(Templated):
+    """A task with a connection, whose arguments are templates only where the DAG's author wrote them."""
+
+    bigin_conn_id: str
+    #: Arguments that cannot come from another task, with their defaults.
+    author_only: ClassVar[dict[str, Any]] = {}
+    #: Arguments with a value from another task.
+    from_upstream: frozenset[str] = frozenset()
+
+    @cached_property
+    def hook(self) -> BiginHook:
+        """The hook of the whole try."""
+        from airflow_provider_bigin.hooks.bigin import BiginHook
+
+        return BiginHook(self.bigin_conn_id)
+
+    def _do_render_template_fields(
+        self,
+        parent: Any,
+        template_fields: Iterable[str],
+        context: Context,
+        jinja_env: jinja2.Environment,
+        seen_oids: set[int],
+    ) -> None:
+        """
+        Render what the DAG's author wrote, and never what came from another task.
+
+        Airflow calls this on the operator itself for mapped tasks too, so that operators can override it.
+        """
+        if parent is self:
+            with ending_the_try():
+                template_fields = self._fields_to_render(list(template_fields), context, jinja_env)
+        super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
+
+    def _fields_to_render(
+        self, template_fields: list[str], context: Context, jinja_env: jinja2.Environment
+    ) -> list[str]:
+        """
+        Resolve the arguments that come from other tasks, and return those that are to be rendered.
+
+        :raises BiginError: if an argument that is the author's came from another task.
+        """
+        map_index = getattr(context.get("ti"), "map_index", None)
+        mapped = mapped_from_upstream(self, map_index, [*template_fields, *self.author_only])
+        self.from_upstream = frozenset(
+            mapped.union(name for name in template_fields if has_reference(getattr(self, name)))
+        )
+        for name, default in self.author_only.items():
+            if name in self.from_upstream and getattr(self, name) != default:
+                raise BiginConfigurationError(
+                    f"{name}: it decides what other tasks may do, so it cannot come from one"
+                )
+        for name in template_fields:
+            if is_reference(value := getattr(self, name)):
+                setattr(self, name, self.render_template(value, context, jinja_env))
+                mapped.add(name)
+        return [name for name in template_fields if name not in mapped]
+
+
+class BiginOperator(BiginTask, BaseOperator):
+    """An operator that uses a connection of type ``bigin``."""
+
+    ui_color = "#e4f0fa"
+    files: Any
+    files_root: Any
+    on_unknown_outcome: OnUnknownOutcome
+    mark_text: bool
+
+    def read_files(self) -> Sequence[File]:
+        """
+        Read the paths of ``files``: the author's wherever they lead, another task's below ``files_root``.
+
+        :raises BiginInvalidMailError: naming the path that is not one, or leads elsewhere.
+        """
+        from airflow_provider_bigin.compose.attachments import files_below
+        from airflow_provider_bigin.hooks.paths import to_paths
+
+        if "files" in self.from_upstream:
+            return files_below(self.files, self.files_root)
+        return to_paths(self.files, "files")
+
+    def delivery(
+        self,
+        batch: Batch,
+        context: Context,
+        limiter: ConcurrencyLimiter,
+        *,
+        max_concurrency: int = 1,
+        on_outcome: Callable[[Outcome], None] = lambda outcome: None,
+    ) -> Delivery:
+        """Begin to deliver mails in this try; the parameters are those of :class:`Delivery`."""
+        from airflow_provider_bigin.delivery.attempt import TaskAttempt
+        from airflow_provider_bigin.delivery.engine import Delivery
+        from airflow_provider_bigin.delivery.identity import description_of
+
+        return Delivery(
+            batch,
+            self.hook.get_conn(),
+            TaskAttempt.from_context(context, self, describe=partial(description_of, batch)),
+            limiter=limiter,
+            max_concurrency=max_concurrency,
+            on_unknown_outcome=self.on_unknown_outcome,
+            mark_text=self.mark_text,
+            on_outcome=on_outcome,
+        )
+
+    def hand_over(self, context: Context, result: Any, **xcoms: Any) -> None:
+        """
+        Push the task's result to XCom, before it is written down that all is done: what Airflow pushes later
+        might fail.
+        """
+        if self.do_xcom_push and context["task"].task_id == self.task_id:
+            xcoms["return_value"] = result
+        for key, value in xcoms.items():
+            context["ti"].xcom_push(key=key, value=value)
+
+    def check_choice(self, name: str, known: Sequence[str]) -> None:
+        """
+        Make sure that an argument is one of some words.
+
+        :raises BiginConfigurationError: if it is not.
+        """
+        if (value := getattr(self, name)) not in known:
+            raise BiginConfigurationError(f"{name}: {value!r} must be one of {', '.join(known)}")
+
+    def on_kill(self) -> None:
+        """
+        Stop at once.
+
+        Airflow 3 lets a task that it has given up on go on for seconds after SIGTERM; what is raised here
+        interrupts it. ``SystemExit`` is no ``Exception``, so nothing on the way takes it for a failed call,
+        an open intent stays open, and Airflow retries.
+        """
+        raise SystemExit("the task was told to stop")

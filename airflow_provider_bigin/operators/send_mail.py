@@ -1,0 +1,205 @@
+"""The operator that sends one mail."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow_provider_bigin.compose.arguments import MAIL_FIELDS
+from airflow_provider_bigin.operators.base import BiginOperator, ending_the_try
+
+if TYPE_CHECKING:
+    import os
+    from datetime import datetime
+
+    import jinja2
+    from airflow.sdk import Context
+
+    from airflow_provider_bigin.compose.messages import Completion
+    from airflow_provider_bigin.delivery.message import Draft
+    from airflow_provider_bigin.delivery.policy import OnUnknownOutcome
+
+
+class BiginSendMailOperator(BiginOperator):
+    """
+    Send a mail from a record in Bigin: once, however often the task is retried.
+
+    .. seealso::
+        https://www.bigin.com/developer/docs/apis/v2/send-mail.html
+
+    .. code-block:: python
+
+        BiginSendMailOperator(
+            task_id="welcome",
+            record_id="5000000000000000101",
+            to="Ada Lovelace <ada.lovelace@example.org>",
+            subject="Welcome",
+            content="welcome.html",
+        )
+
+    An address is ``"Name <a@b.c>"`` or ``"a@b.c"``; several are a list or text separated by commas; the API's
+    own ``{"user_name": ..., "email": ...}`` is taken too.
+
+    Arguments are templates where they are written in the DAG. What comes from another task, by its output or
+    by mapping, is data: it is not rendered, and names no template file.
+
+    Errors that a later try may cure are raised as they are, so that Airflow retries; all others fail the task
+    at once.
+
+    :param to: recipients, at most 50. (templated)
+    :param record_id: id of the record that the mail is filed under; that of the one record of the module that
+        has the first recipient's address, if not given. (templated)
+    :param subject: at most 1,000 characters. (templated)
+    :param content: the text, at most 100,000 characters, or the name of a template file that ends in
+        ``.html``, ``.txt``, ``.md``, ``.jinja2`` or ``.j2``. (templated)
+    :param module: ``Contacts``, ``Companies`` or ``Deals``, or their names in the API. (templated)
+    :param cc: recipients of a copy, at most 50. (templated)
+    :param bcc: recipients of a copy whom the others do not see, at most 50. (templated)
+    :param from_email: sender; the connection's, else the account's default from-address, if not given.
+        (templated)
+    :param reply_to: where answers go. (templated)
+    :param mail_format: ``html`` or ``text``. (templated)
+    :param org_email: send from the organisation's address, by Zoho's servers. (templated)
+    :param scheduled_time: when Bigin shall send the mail: an aware datetime or ISO 8601 text with offset; at
+        once if not given. (templated)
+    :param attachments: ids of files that are already uploaded. (templated)
+    :param files: paths of local files, or URLs of Airflow's object storage, to upload and attach. (templated)
+    :param files_root: directory or URL prefix below which ``files`` have to be if they come from another
+        task. (templated)
+    :param bigin_conn_id: id of the connection. (templated)
+    :param dry_run: check everything, log who would get the mail, and send nothing.
+    :param durable: remember over retries what was sent. Without it, a retry after a lost answer may send a
+        second mail.
+    :param on_unknown_outcome: what to do when it cannot be told whether the mail was sent. ``check`` sends
+        again only if the mail is surely not among its record's e-mails, and otherwise fails without retry;
+        ``fail`` never sends again without a person; ``resend`` sends again unless the mail is found.
+        (templated)
+    :param mark_text: end ``text`` mails with a line that identifies them; ``html`` mails carry it unseen.
+    :return: the ``message_id``, also pushed to XCom under that key; None from a dry run.
+    """
+
+    template_fields: Collection[str] = (*MAIL_FIELDS, "files_root", "bigin_conn_id", "on_unknown_outcome")
+    template_fields_renderers: ClassVar[dict[str, str]] = {"content": "html"}
+    author_only: ClassVar[dict[str, Any]] = {"files_root": None}
+
+    def __init__(
+        self,
+        *,
+        to: Any,
+        record_id: str | None = None,
+        subject: str = "",
+        content: str = "",
+        module: str = "Contacts",
+        cc: Any = None,
+        bcc: Any = None,
+        from_email: Any = None,
+        reply_to: Any = None,
+        mail_format: str = "html",
+        org_email: bool = False,
+        scheduled_time: datetime | str | None = None,
+        attachments: Sequence[str] | None = None,
+        files: Sequence[str | os.PathLike[str]] | str | None = None,
+        files_root: str | os.PathLike[str] | None = None,
+        bigin_conn_id: str = "bigin_default",
+        dry_run: bool = False,
+        durable: bool = True,
+        on_unknown_outcome: OnUnknownOutcome = "check",
+        mark_text: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.record_id = record_id
+        self.module = module
+        self.to = to
+        self.cc = cc
+        self.bcc = bcc
+        self.from_email = from_email
+        self.reply_to = reply_to
+        self.subject = subject
+        self.content = content
+        self.mail_format = mail_format
+        self.org_email = org_email
+        self.scheduled_time = scheduled_time
+        self.attachments = attachments
+        self.files = files
+        self.files_root = files_root
+        self.bigin_conn_id = bigin_conn_id
+        self.is_dry_run = dry_run  # BaseOperator has a method of that name
+        self.durable = durable
+        self.on_unknown_outcome = on_unknown_outcome
+        self.mark_text = mark_text
+
+    def execute(self, context: Context) -> str | None:
+        """Send the mail, or find that an earlier try has sent it, and return its ``message_id``."""
+        with ending_the_try(retry_unknown=not self.durable):
+            return self._send(context)
+
+    def _send(self, context: Context) -> str | None:
+        from airflow_provider_bigin.compose.messages import Completion
+        from airflow_provider_bigin.compose.rows import SingleMail
+        from airflow_provider_bigin.delivery.limiter import ConcurrencyLimiter
+
+        draft = self._draft()
+        completion = Completion(self.hook)
+        if self.is_dry_run:
+            self._log_dry_run(draft, completion)
+            return None
+        if not self.durable:
+            message = completion(draft)
+            message_id = self.hook.post_mail(message.record, message.mail).message_id
+            self.hand_over(context, message_id, message_id=message_id)
+            return message_id
+        limiter = ConcurrencyLimiter(1, self.hook.clock)
+        with self.delivery(SingleMail(draft, completion), context, limiter) as delivery:
+            [outcome] = delivery.deliver()
+            if outcome.error:
+                raise outcome.error
+            self.hand_over(context, outcome.message_id, message_id=outcome.message_id)
+            delivery.complete()
+            return outcome.message_id
+
+    def _draft(self) -> Draft:
+        """Check all arguments that can be checked without a request."""
+        from airflow_provider_bigin.compose.arguments import compose_draft, mail_arguments
+        from airflow_provider_bigin.delivery.policy import ON_UNKNOWN_OUTCOME
+
+        self.check_choice("on_unknown_outcome", ON_UNKNOWN_OUTCOME)
+        return compose_draft(mail_arguments(self), self.read_files())
+
+    def _log_dry_run(self, draft: Draft, completion: Completion) -> None:
+        completion.check_files(draft)
+        mail = draft.mail
+        sender = mail.sender or self.hook.settings.from_email
+        record = draft.record
+        self.log.info("Dry run: nothing is sent.")
+        self.log.info("Record:      %s", record)
+        self.log.info("From:        %s", sender or "the account's default from-address")
+        for name, addresses in (("To", mail.to), ("Cc", mail.cc), ("Bcc", mail.bcc)):
+            if addresses:
+                self.log.info("%-12s %s", f"{name}:", ", ".join(str(address) for address in addresses))
+        self.log.info("Subject:     %s", mail.subject)
+        self.log.info("Content:     %d characters of %s", len(mail.content), mail.mail_format)
+        if mail.attachments or draft.files:
+            self.log.info("Attachments: %s", ", ".join((*mail.attachments, *map(str, draft.files))))
+        if mail.scheduled_time:
+            self.log.info("Scheduled:   %s", mail.scheduled_time)
+
+    def _fields_to_render(
+        self, template_fields: list[str], context: Context, jinja_env: jinja2.Environment
+    ) -> list[str]:
+        """
+        Also read ``content`` from its template file, and name mapped tasks by their record.
+
+        ``template_ext`` would read every field from files, also a ``files`` entry or a subject that ends in
+        ``.html``.
+        """
+        from airflow_provider_bigin.compose.content import read_content
+
+        rendered = super()._fields_to_render(template_fields, context, jinja_env)
+        if "content" in rendered and isinstance(self.content, str):
+            self.content = read_content(self.content, jinja_env)
+        is_mapped = getattr(context.get("ti"), "map_index", None) not in (None, -1)
+        if is_mapped and not context.get("map_index_template"):
+            # Airflow takes it from here; a mapped operator's own attribute comes too late for it.
+            context["map_index_template"] = "{{ (task.record_id or task.to) | string | truncate(100) }}"
+        return rendered

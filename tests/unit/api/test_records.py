@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_bigin.api.errors import BiginInvalidMailError
+from airflow_provider_bigin.api.records import parse_module, parse_record_id
+
+
+@pytest.mark.parametrize("written", ["5000000000000000101", " 5000000000000000101 ", 5000000000000000101])
+def test_record_id(written):
+    assert parse_record_id(written) == "5000000000000000101"
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["", None, True, -1, 5e18, "12/../34", "..", "5000000000000000101/actions", "५०००", "0x10", "1 2", ["1"]],
+)
+def test_no_record_id(written):
+    with pytest.raises(BiginInvalidMailError, match="record_id"):
+        parse_record_id(written)
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [("Contacts", "Contacts"), ("companies", "Accounts"), ("Deals", "Pipelines"), ("Pipelines", "Pipelines")],
+)
+def test_module(written, name):
+    assert parse_module(written) == name
+
+
+@pytest.mark.parametrize("written", ["Products", "Contacts/1", "", None])
+def test_no_module(written):
+    with pytest.raises(BiginInvalidMailError, match="Contacts, Companies"):
+        parse_module(written)
+
+
+@given(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | st.lists(st.text())
+)
+@pytest.mark.parametrize("parse", [parse_module, parse_record_id])
+def test_any_input_gives_a_value_or_our_error(parse, value):
+    try:
+        assert parse(value).isalnum()
+    except BiginInvalidMailError:
+        return
