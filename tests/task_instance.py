@@ -45,8 +45,33 @@ class StateStore:
         with closing(self._connect()) as connection:
             connection.execute("REPLACE INTO state VALUES (?, ?)", (key, json.dumps(value)))
 
+    def delete(self, key: str) -> None:
+        with closing(self._connect()) as connection:
+            connection.execute("DELETE FROM state WHERE key = ?", (key,))
+
+    def keys(self) -> list[str]:
+        """Return all keys."""
+        with closing(self._connect()) as connection:
+            return sorted(key for (key,) in connection.execute("SELECT key FROM state"))
+
     def _connect(self) -> sqlite3.Connection:
         return sqlite3.connect(self.path, isolation_level=None, timeout=30)
+
+
+class Variables(StateStore):
+    """The Variables of Airflow's database, for tasks below Airflow 3.3; otherwise as the state store."""
+
+    def replace_airflows(self) -> None:
+        """Let the package read and write these, for as long as this process lives, or a test's patch."""
+        from airflow_provider_bigin.delivery import store
+
+        store.get_database_variable = self._get_text
+        store.set_database_variable = lambda key, value, description: self.set(key, json.loads(value))
+        store.delete_database_variable = self.delete
+
+    def _get_text(self, key: str) -> str | None:
+        value = self.get(key)
+        return None if value is None else json.dumps(value)
 
 
 class TaskInstance:
@@ -54,7 +79,7 @@ class TaskInstance:
     One task instance over its tries.
 
     :param task: the operator, whose ``retries`` Airflow would follow.
-    :param store: the task state store; None as before Airflow 3.3.
+    :param store: the task state store; or Variables, as before Airflow 3.3; None if nothing is kept.
     :param start: epoch seconds at which the run starts.
     """
 
@@ -65,7 +90,7 @@ class TaskInstance:
         self.try_number = 1
         self.max_tries = task.retries
         self.clear_number = 0
-        self.start = start
+        self.start = self.run_after = start
         self.state = "running"
         self.xcoms: dict[str, Any] = {}
 
@@ -82,10 +107,13 @@ class TaskInstance:
             get_task_states=lambda **which: {self.run_id: {self.task.task_id: self.state}},
         )
         dag_run = SimpleNamespace(
-            start_date=datetime.fromtimestamp(self.start, timezone.utc), clear_number=self.clear_number
+            start_date=datetime.fromtimestamp(self.start, timezone.utc),
+            run_after=self.run_after,
+            clear_number=self.clear_number,
         )
         context = {"ti": ti, "task_instance": ti, "task": self.task, "dag_run": dag_run, "ds": "2026-11-23"}
-        return context | ({"task_state_store": self.store} if self.store else {})
+        has_store = self.store and not isinstance(self.store, Variables)
+        return context | ({"task_state_store": self.store} if has_store else {})
 
     def run(self) -> Any:
         """Run one try; an exception is the task's."""

@@ -45,6 +45,7 @@ from airflow_provider_bigin.delivery.limiter import ConcurrencyLimiter
 from airflow_provider_bigin.delivery.lookup import (
     CLOCK_SKEW,
     SETTLING,
+    Absent,
     Found,
     InDoubt,
     Scene,
@@ -340,7 +341,10 @@ class Delivery:
         )
         markers, old_markers = self._markers(self._items[position].name)
         return self._look_of(draft.mail, record, window)._replace(
-            markers=markers, old_markers=old_markers, has_intent=False
+            markers=markers,
+            old_markers=old_markers,
+            is_marked=draft.mail.mail_format == "html" or self._mark_text,
+            has_intent=False,
         )
 
     # ---- sending ----
@@ -506,6 +510,7 @@ class Delivery:
             intent.window,
             markers,
             old_markers,
+            intent.is_marked,
         )
 
     def _look_of(self, mail: Mail, record: RecordRef, window: Window) -> Suspect:
@@ -613,6 +618,9 @@ def _unknown(
 ) -> Outcome:
     """Say that a mail may have been sent and is not found, and what a person can do."""
     code = verdict.error.code if isinstance(verdict, Unreadable) else None
+    remedy = "clear the task to send it"
+    if not isinstance(verdict, Absent):
+        remedy = f'set on_unknown_outcome="resend" and {remedy}'
     error: BiginError
     if decision == "later":
         error = BiginOutcomePendingError(
@@ -626,8 +634,7 @@ def _unknown(
             str(verdict),
             code=code,
             hint=f"Nothing is sent again without you. Look at the e-mails of {record or 'its record'}: if the"
-            ' mail is there, mark this task as success; if it is not, set on_unknown_outcome="resend" and'
-            " clear the task",
+            f" mail is there, mark this task as success; if it is not, {remedy}",
         )
     error.__cause__ = cause
     return Outcome("unknown", record, error=error)

@@ -27,12 +27,12 @@ log = logging.getLogger(__name__)
 SETTLING = 60.0
 #: Seconds between the first looks; the last one is made when the time in question is over.
 PAUSES = (3.0, 15.0)
-#: Seconds by which the list's times may be off: some are rounded to minutes.
+#: Seconds by which the list's times may be off; those of whole minutes may be rounded.
 TIME_TOLERANCE = 60.0
 #: Seconds by which all times of a list are off if it shows them in another zone, at most.
 ZONE_ERROR = 14 * 3600.0
-#: ``Date`` headers have whole seconds.
-CLOCK_TOLERANCE = 2.0
+#: ``Date`` headers have whole seconds, and lists may be some seconds off.
+CLOCK_TOLERANCE = 5.0
 #: Seconds, on both sides, by which the own clock may differ from Bigin's where that cannot be asked.
 CLOCK_SKEW = 300.0
 
@@ -101,6 +101,7 @@ class Suspect(NamedTuple):
     :param window: when it left, if it left.
     :param markers: by which it is surely recognized.
     :param old_markers: by which it may be recognized, or an earlier send of it.
+    :param is_marked: whether it carries a marker.
     :param has_intent: whether an intent says so; else an earlier try may have sent it without a trace.
     """
 
@@ -112,6 +113,7 @@ class Suspect(NamedTuple):
     window: Window
     markers: frozenset[Marker] = frozenset()
     old_markers: frozenset[Marker] = frozenset()
+    is_marked: bool = True
     has_intent: bool = True
 
 
@@ -313,10 +315,11 @@ def _agreement(suspect: Suspect, email: Email, content: str | None, digests: Dig
     """
     Tell whether an entry without our marker could be the mail: ``full``, ``partial``, or not at all.
 
-    Zoho may rewrite contents, so one that differs excludes only what differs in something else too.
+    Zoho may rewrite contents, so one that differs excludes only what differs in something else too. Where
+    neither a marker nor the content can be compared, the list's time zone may be wrong as well.
     """
     when = _when(suspect, email, digests)
-    if when == "far":
+    if when == "far" or (when == "near" and suspect.is_marked and content is not None):
         return None
     has_subject = bool(email.subject) and digests.subject(email.subject or "") == suspect.subject
     people = None if email.people is None else digests.people(email.people)
@@ -339,8 +342,9 @@ def _when(suspect: Suspect, email: Email, digests: Digests) -> str:
     if suspect.scheduled and digests.time(email.time) == suspect.scheduled:
         return "then"
     since, until = suspect.window
-    for distance, name in ((TIME_TOLERANCE, "then"), (ZONE_ERROR + TIME_TOLERANCE, "near")):
-        if since - distance <= email.time <= until + distance:
+    rounded = TIME_TOLERANCE if email.time % 60 == 0 else 0.0
+    for distance, name in ((CLOCK_TOLERANCE, "then"), (ZONE_ERROR, "near")):
+        if since - distance - rounded <= email.time <= until + distance:
             return name
     return "far"
 

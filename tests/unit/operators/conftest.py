@@ -6,15 +6,29 @@ from typing import Any
 import pytest
 
 from tests.sandbox_control import SandboxControl
-from tests.task_instance import StateStore, TaskInstance
+from tests.task_instance import StateStore, TaskInstance, Variables
 
 ADA = "5000000000000000101"
 
 
-@pytest.fixture(params=["store", "no store"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> StateStore | None:
-    """What survives a retry: Airflow 3.3's task state store, or nothing."""
-    return StateStore(tmp_path / "state.db") if request.param == "store" else None
+@pytest.fixture(params=["store", "variables", "none"])
+def store(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> StateStore | None:
+    """What survives a retry: Airflow 3.3's task state store, Variables, or nothing."""
+    from airflow_provider_bigin.delivery import store
+
+    if request.param == "store":
+        return StateStore(tmp_path / "state.db")
+    if request.param == "none":
+        monkeypatch.setenv("AIRFLOW__BIGIN__STATE", "none")
+        return None
+    for name in ("get", "set", "delete"):  # put back when the test is over
+        function = f"{name}_database_variable"
+        monkeypatch.setattr(store, function, getattr(store, function))
+    variables = Variables(tmp_path / "variables.db")
+    variables.replace_airflows()
+    return variables
 
 
 @pytest.fixture

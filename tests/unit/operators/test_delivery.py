@@ -7,7 +7,6 @@ import logging
 import pytest
 
 from airflow_provider_bigin.api import errors
-from airflow_provider_bigin.delivery.once import STATE_KEY
 from airflow_provider_bigin.version_compat import AirflowFailException
 from tests.task_instance import StateStore, TaskInstance
 
@@ -56,7 +55,7 @@ def test_one_mail_one_id(make_instance, sandbox):
     instance = make_instance()
     message_id = instance.run()
     assert [mail["message_id"] for mail in sandbox.mails()] == [message_id]
-    assert instance.xcoms == {"message_id": message_id}
+    assert instance.xcoms == {"message_id": message_id, "return_value": message_id}
 
 
 @pytest.mark.parametrize(
@@ -322,7 +321,7 @@ def test_without_durable_a_retry_may_send_twice(make_instance, sandbox, clock):
 def test_a_try_that_airflow_has_given_up_on_sends_nothing(make_instance, sandbox):
     instance = make_instance()
     instance.state = "failed"
-    with pytest.raises(errors.BiginTryGivenUpError):
+    with pytest.raises(errors.BiginStaleAttemptError):
         instance.run()
     assert sandbox.mails() == []
 
