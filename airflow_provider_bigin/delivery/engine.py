@@ -240,10 +240,8 @@ class Delivery:
                 questions.append(Question(position, [item.name]))
         looks = self._look_for_earlier(questions)
         todo += [question.position for question in questions if self._may_be_sent(question, looks)]
-        if go.is_complete and not todo:
-            log.info(
-                "An earlier try has sent everything already. To send it again, clear this task once more."
-            )
+        if not todo and not go.is_new and (go.is_complete or go.asked == self._attempt.number):
+            log.info("All this was sent before. To send it again, clear the task once more.")
         return sorted(todo)
 
     def _describe(self, position: int) -> tuple[str, str] | None:
