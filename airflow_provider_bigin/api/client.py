@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from airflow_provider_bigin.api.clock import Clock
+from airflow_provider_bigin.api.data_centers import is_loopback
 from airflow_provider_bigin.api.errors import (
     TOKEN_CODES,
     BiginAuthenticationError,
@@ -409,12 +410,20 @@ class BiginClient:
 
 
 def new_session() -> requests.Session:
-    """Make the session that a client keeps: pooled connections, verified TLS, no retries of its own."""
+    """
+    Make the session that a client keeps: pooled connections, verified TLS, no retries of its own, and the
+    environment's proxies, but none from this machine to itself.
+    """
     import requests
 
     from airflow_provider_bigin import __version__
 
-    session = requests.Session()
+    class Session(requests.Session):
+        def merge_environment_settings(self, url: Any, *args: Any) -> Any:
+            settings = super().merge_environment_settings(url, *args)
+            return {**settings, "proxies": {}} if is_loopback(url) else settings
+
+    session = Session()
     session.headers["User-Agent"] = f"airflow-provider-bigin/{__version__}"
     return session
 
