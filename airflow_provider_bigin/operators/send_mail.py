@@ -164,7 +164,11 @@ class BiginSendMailOperator(BiginOperator):
 
     def _draft(self) -> Draft:
         """Check all arguments that can be checked without a request."""
-        from airflow_provider_bigin.compose.arguments import compose_draft, mail_arguments
+        from airflow_provider_bigin.compose.arguments import (
+            compose_draft,
+            mail_arguments,
+            warn_of_empty_subject,
+        )
         from airflow_provider_bigin.delivery.once import ON_UNKNOWN_OUTCOME
 
         if self.on_unknown_outcome not in ON_UNKNOWN_OUTCOME:
@@ -172,7 +176,9 @@ class BiginSendMailOperator(BiginOperator):
                 f"on_unknown_outcome: {self.on_unknown_outcome!r} must be one of"
                 f" {', '.join(ON_UNKNOWN_OUTCOME)}"
             )
-        return compose_draft(mail_arguments(self), self.read_files())
+        draft = compose_draft(mail_arguments(self), self.read_files())
+        warn_of_empty_subject(draft.mail.subject)
+        return draft
 
     def _log_dry_run(self, draft: Draft, completion: Completion) -> None:
         completion.check_files(draft)
