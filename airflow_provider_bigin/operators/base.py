@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -15,12 +15,7 @@ if TYPE_CHECKING:
     import jinja2
     from airflow.sdk import Context
 
-    from airflow_provider_bigin.api.files import File
     from airflow_provider_bigin.hooks.bigin import BiginHook
-
-    Templated = BaseOperator
-else:
-    Templated = object
 
 
 @contextmanager
@@ -41,9 +36,14 @@ def ending_the_try(*, retry_unknown: bool = False) -> Iterator[None]:
         raise AirflowFailException(str(error)) from error
 
 
-class BiginTask(Templated):
-    """A task with a connection, whose arguments are templates only where the DAG's author wrote them."""
+class BiginOperator(BaseOperator):
+    """
+    The base of operators and sensor.
 
+    Arguments are templates where the DAG's author wrote them, and data where they come from other tasks.
+    """
+
+    ui_color = "#e4f0fa"
     bigin_conn_id: str
     #: Arguments that cannot come from another task, with their defaults.
     author_only: ClassVar[dict[str, Any]] = {}
@@ -56,6 +56,16 @@ class BiginTask(Templated):
         from airflow_provider_bigin.hooks.bigin import BiginHook
 
         return BiginHook(self.bigin_conn_id)
+
+    def on_kill(self) -> None:
+        """
+        Stop at once.
+
+        Airflow 3 lets a task that it has given up on go on for seconds after SIGTERM; what is raised here
+        interrupts it. ``SystemExit`` is no ``Exception``, so nothing on the way takes it for a failed call,
+        an open intent stays open, and Airflow retries.
+        """
+        raise SystemExit("the task was told to stop")
 
     def _do_render_template_fields(
         self,
@@ -99,34 +109,3 @@ class BiginTask(Templated):
                 setattr(self, name, self.render_template(value, context, jinja_env))
                 mapped.add(name)
         return [name for name in template_fields if name not in mapped]
-
-
-class BiginOperator(BiginTask, BaseOperator):
-    """An operator that uses a connection of type ``bigin``."""
-
-    ui_color = "#e4f0fa"
-    files: Any
-    files_root: Any
-
-    def read_files(self) -> Sequence[File]:
-        """
-        Read the paths of ``files``: the author's wherever they lead, another task's below ``files_root``.
-
-        :raises BiginInvalidMailError: naming the path that is not one, or leads elsewhere.
-        """
-        from airflow_provider_bigin.compose.attachments import files_below
-        from airflow_provider_bigin.hooks.paths import to_paths
-
-        if "files" in self.from_upstream:
-            return files_below(self.files, self.files_root)
-        return to_paths(self.files, "files")
-
-    def on_kill(self) -> None:
-        """
-        Stop at once.
-
-        Airflow 3 lets a task that it has given up on go on for seconds after SIGTERM; what is raised here
-        interrupts it. ``SystemExit`` is no ``Exception``, so nothing on the way takes it for a failed call,
-        an open intent stays open, and Airflow retries.
-        """
-        raise SystemExit("the task was told to stop")

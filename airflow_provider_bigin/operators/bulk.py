@@ -214,12 +214,13 @@ class BiginBulkSendMailOperator(BiginOperator):
     def _batch(self, call: Callable[[Callable[[], Any]], Any], context: Context) -> RowBatch:
         from airflow_provider_bigin.api.files import check_attachable
         from airflow_provider_bigin.compose.arguments import mail_arguments
+        from airflow_provider_bigin.compose.attachments import read_files
         from airflow_provider_bigin.compose.content import read_content
         from airflow_provider_bigin.compose.messages import Completion
         from airflow_provider_bigin.compose.rows import RowBatch, read_rows
         from airflow_provider_bigin.compose.templates import RowTemplates
 
-        files = self.read_files()
+        files = read_files(self.files, is_author_s="files" not in self.from_upstream, root=self.files_root)
         check_attachable(files)  # what all rows share is checked before the first of them
         environment = self._sandboxed_environment()
         sources = {

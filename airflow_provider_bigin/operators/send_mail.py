@@ -169,6 +169,7 @@ class BiginSendMailOperator(BiginOperator):
             mail_arguments,
             warn_of_empty_subject,
         )
+        from airflow_provider_bigin.compose.attachments import read_files
         from airflow_provider_bigin.delivery.once import ON_UNKNOWN_OUTCOME
 
         if self.on_unknown_outcome not in ON_UNKNOWN_OUTCOME:
@@ -176,7 +177,8 @@ class BiginSendMailOperator(BiginOperator):
                 f"on_unknown_outcome: {self.on_unknown_outcome!r} must be one of"
                 f" {', '.join(ON_UNKNOWN_OUTCOME)}"
             )
-        draft = compose_draft(mail_arguments(self), self.read_files())
+        files = read_files(self.files, is_author_s="files" not in self.from_upstream, root=self.files_root)
+        draft = compose_draft(mail_arguments(self), files)
         warn_of_empty_subject(draft.mail.subject)
         return draft
 
