@@ -8,24 +8,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from airflow_provider_bigin.api.errors import BiginInvalidMailError
-from airflow_provider_bigin.hooks.paths import list_paths, to_path, to_paths
+from airflow_provider_bigin.hooks.paths import list_paths, to_path
 
 if TYPE_CHECKING:
     from airflow_provider_bigin.api.files import File
 
 _URL = re.compile(r"(?P<place>[^:/]+://[^/]*)/*(?P<path>.*)", re.DOTALL)
-
-
-def read_files(value: Any, *, is_author_s: bool, root: Any) -> list[File]:
-    """
-    Read the paths of files to attach.
-
-    :param value: as :func:`~airflow_provider_bigin.hooks.paths.to_paths` takes it.
-    :param is_author_s: whether the DAG's author wrote it, and not another task; then it may lead anywhere.
-    :param root: below which the others have to be.
-    :raises BiginInvalidMailError: naming the path that is not one, or leads elsewhere.
-    """
-    return to_paths(value, "files") if is_author_s else files_below(value, root)
 
 
 def files_below(value: Any, root: Any) -> list[File]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import jinja2
     from airflow.sdk import Context
 
+    from airflow_provider_bigin.api.files import File
     from airflow_provider_bigin.hooks.bigin import BiginHook
 
 
@@ -57,6 +58,13 @@ class BiginOperator(BaseOperator):
 
         return BiginHook(self.bigin_conn_id)
 
+    def check_choice(self, name: str, known: Sequence[str]) -> None:
+        """Refuse an argument that is none of those that are known."""
+        if getattr(self, name) not in known:
+            raise BiginConfigurationError(
+                f"{name}: {getattr(self, name)!r} must be one of {', '.join(known)}"
+            )
+
     def on_kill(self) -> None:
         """
         Stop at once.
@@ -66,6 +74,13 @@ class BiginOperator(BaseOperator):
         an open intent stays open, and Airflow retries.
         """
         raise SystemExit("the task was told to stop")
+
+    def read_files(self, files: Any, root: Any) -> list[File]:
+        """Read the paths of ``files``, those of another task only below a root."""
+        from airflow_provider_bigin.compose.attachments import files_below
+        from airflow_provider_bigin.hooks.paths import to_paths
+
+        return files_below(files, root) if "files" in self.from_upstream else to_paths(files, "files")
 
     def _do_render_template_fields(
         self,

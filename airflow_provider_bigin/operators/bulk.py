@@ -60,20 +60,8 @@ class BiginBulkSendMailOperator(BiginOperator):
     :param subject: template, at most 1,000 characters when rendered.
     :param content: template, at most 100,000 characters when rendered, or the name of a template file that
         ends in ``.html``, ``.txt``, ``.md``, ``.jinja2`` or ``.j2``.
-    :param record_id: id of the record that the mails are filed under. (templated)
-    :param to: recipients, at most 50. (templated)
-    :param module: ``Contacts``, ``Companies`` or ``Deals``, or their names in the API. (templated)
-    :param cc: recipients of a copy, at most 50. (templated)
-    :param bcc: recipients of a copy whom the others do not see, at most 50. (templated)
-    :param from_email: sender; the connection's, else the account's default from-address, if not given.
-        (templated)
-    :param reply_to: where answers go. (templated)
-    :param mail_format: ``html`` or ``text``. (templated)
-    :param org_email: send from the organisation's address, by Zoho's servers. (templated)
-    :param scheduled_time: when Bigin shall send the mails: an aware datetime or ISO 8601 text with offset; at
-        once if not given. (templated)
-    :param attachments: ids of files that are already uploaded. (templated)
-    :param files: paths of local files, or URLs of Airflow's object storage, to upload and attach; each is
+    :param record_id: for what rows do not name, as are ``to`` to ``files``; see
+        :class:`~airflow_provider_bigin.operators.bigin.BiginSendMailOperator`. A file that many mails have is
         uploaded once. (templated)
     :param row_fields: what rows may name of a mail; a row that names more fails.
     :param files_root: directory or URL prefix below which files have to be that a row or another task names.
@@ -201,11 +189,8 @@ class BiginBulkSendMailOperator(BiginOperator):
         from airflow_provider_bigin.delivery.once import ON_UNKNOWN_OUTCOME
         from airflow_provider_bigin.operators.results import FAIL_ON
 
-        for name, known in (("fail_on", FAIL_ON), ("on_unknown_outcome", ON_UNKNOWN_OUTCOME)):
-            if getattr(self, name) not in known:
-                raise BiginConfigurationError(
-                    f"{name}: {getattr(self, name)!r} must be one of {', '.join(known)}"
-                )
+        self.check_choice("fail_on", FAIL_ON)
+        self.check_choice("on_unknown_outcome", ON_UNKNOWN_OUTCOME)
         if not isinstance(self.max_concurrency, int) or not 1 <= self.max_concurrency <= MAX_CONCURRENCY:
             raise BiginConfigurationError(
                 f"max_concurrency: {self.max_concurrency!r} must be a number from 1 to {MAX_CONCURRENCY}"
@@ -214,15 +199,16 @@ class BiginBulkSendMailOperator(BiginOperator):
     def _batch(self, call: Callable[[Callable[[], Any]], Any], context: Context) -> RowBatch:
         from airflow_provider_bigin.api.files import check_attachable
         from airflow_provider_bigin.compose.arguments import mail_arguments
-        from airflow_provider_bigin.compose.attachments import read_files
         from airflow_provider_bigin.compose.content import read_content
         from airflow_provider_bigin.compose.messages import Completion
         from airflow_provider_bigin.compose.rows import RowBatch, read_rows
         from airflow_provider_bigin.compose.templates import RowTemplates
 
-        files = read_files(self.files, is_author_s="files" not in self.from_upstream, root=self.files_root)
+        files = self.read_files(self.files, self.files_root)
         check_attachable(files)  # what all rows share is checked before the first of them
-        environment = self._sandboxed_environment()
+        # The DAG's environment, but never the one that makes Python objects of texts.
+        dag = self.get_dag()
+        environment = dag.get_template_env(force_sandboxed=True) if dag else self.get_template_env()
         sources = {
             name: getattr(self, name) for name in ("subject", "content") if name not in self.from_upstream
         }
@@ -237,11 +223,6 @@ class BiginBulkSendMailOperator(BiginOperator):
             files_root=self.files_root,
             completion=Completion(self.hook, call),
         )
-
-    def _sandboxed_environment(self) -> jinja2.Environment:
-        """Return the DAG's environment, but never the one that makes Python objects of texts."""
-        dag = self.get_dag()
-        return dag.get_template_env(force_sandboxed=True) if dag else self.get_template_env()
 
     def _fields_to_render(
         self, template_fields: list[str], context: Context, jinja_env: jinja2.Environment
