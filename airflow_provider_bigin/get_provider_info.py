@@ -47,7 +47,7 @@ CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
     },
     "timeout": {
         "label": "Timeout",
-        "description": "Seconds to wait for an answer; 30 if empty",
+        "description": "Seconds for a whole request; 30 if empty",
         "schema": {"type": ["string", "null"]},
     },
     "api_domain": {

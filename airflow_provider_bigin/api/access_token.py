@@ -244,6 +244,7 @@ class SharedToken:
             except Exception as error:
                 self._warn("locked", error)
                 return None
+        self._warn("locked", TimeoutError("another process has not let go of it"))
         return None
 
     def _is_throttled(self, since: float) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +10,6 @@ from airflow_provider_bigin.api.errors import BiginInvalidMailError
 if TYPE_CHECKING:
     from airflow_provider_bigin.api.files import File
     from airflow_provider_bigin.delivery.message import Draft
-
-log = logging.getLogger(__name__)
 
 #: The arguments that make a mail, wherever one is made: of operators and notifier, and of rows.
 MAIL_FIELDS = (
@@ -63,9 +60,3 @@ def compose_draft(fields: Mapping[str, Any], files: Sequence[File], *, may_be_em
         else read_record(fields["module"], fields["record_id"])
     )
     return Draft(record, mail, tuple(files))
-
-
-def warn_of_empty_subject(subject: str) -> None:
-    """Say that a mail has no subject: it is allowed, and rarely meant."""
-    if not subject.strip():
-        log.warning("subject: it is empty, and a mail goes out without one.")

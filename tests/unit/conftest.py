@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -12,17 +13,21 @@ from tests.sandbox_control import SandboxControl
 
 
 class SandboxClock:
-    """The sandbox's clock, as the package's: waiting takes no time, but time passes for both."""
+    """
+    The sandbox's clock, as the package's: waiting takes no time, but time passes for both.
+
+    It is read without asking the sandbox, which would make each call of the package several.
+    """
 
     def __init__(self, sandbox: SandboxControl) -> None:
         self.sandbox = sandbox
         self.waited: list[float] = []
 
     def time(self) -> float:
-        return self.sandbox.now()
+        return time.time() + self.sandbox.advanced
 
     def monotonic(self) -> float:
-        return self.time()
+        return time.monotonic() + self.sandbox.advanced
 
     def sleep(self, seconds: float) -> None:
         self.waited.append(seconds)
