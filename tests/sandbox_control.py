@@ -25,6 +25,8 @@ class SandboxControl:
 
     def __init__(self, url: str) -> None:
         self.url = url
+        #: Seconds by which its clock is ahead of the machine's, as far as this moved it.
+        self.ahead = 0.0
         self._session = requests.Session()
         self._session.trust_env = False
 
@@ -49,6 +51,7 @@ class SandboxControl:
     def reset(self) -> None:
         """Return to the state of a new sandbox."""
         self.call("POST", "/reset")
+        self.ahead = 0.0
 
     def mails(self, record_id: str | None = None, limit: int | None = None) -> list[dict[str, Any]]:
         """Return the mails that arrived, newest first."""
@@ -86,6 +89,7 @@ class SandboxControl:
     def advance(self, seconds: float) -> float:
         """Let time pass in the sandbox; return the new time."""
         now: float = self.call("POST", "/clock", {"advance": seconds})["now"]
+        self.ahead += seconds
         return now
 
     def settings(self, **changes: Any) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -19,7 +20,7 @@ class SandboxClock:
         self.waited: list[float] = []
 
     def time(self) -> float:
-        return self.sandbox.now()
+        return time.time() + self.sandbox.ahead
 
     def monotonic(self) -> float:
         return self.time()
