@@ -47,7 +47,7 @@ CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
     },
     "timeout": {
         "label": "Timeout",
-        "description": "Seconds to wait for an answer; 30 if empty",
+        "description": "Seconds for a whole request; 30 if empty",
         "schema": {"type": ["string", "null"]},
     },
     "api_domain": {
@@ -117,6 +117,18 @@ def get_provider_info() -> dict[str, Any]:
                         "type": "string",
                         "example": "variable",
                         "default": "file",
+                        "sensitive": False,
+                    },
+                    "sandbox_hosts": {
+                        "description": (
+                            "Sandboxes elsewhere than on this machine that connections may name as their"
+                            " servers:\n"
+                            "origins, separated by commas. Client secrets and tokens are sent to them."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "http://sandbox.internal:8480",
+                        "default": "",
                         "sensitive": False,
                     },
                 },

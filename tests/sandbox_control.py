@@ -25,8 +25,8 @@ class SandboxControl:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        #: Seconds by which its clock is ahead of the machine's, as far as this moved it.
-        self.ahead = 0.0
+        #: Seconds that were let pass since the last reset.
+        self.advanced = 0.0
         self._session = requests.Session()
         self._session.trust_env = False
 
@@ -51,7 +51,7 @@ class SandboxControl:
     def reset(self) -> None:
         """Return to the state of a new sandbox."""
         self.call("POST", "/reset")
-        self.ahead = 0.0
+        self.advanced = 0.0
 
     def mails(self, record_id: str | None = None, limit: int | None = None) -> list[dict[str, Any]]:
         """Return the mails that arrived, newest first."""
@@ -89,7 +89,7 @@ class SandboxControl:
     def advance(self, seconds: float) -> float:
         """Let time pass in the sandbox; return the new time."""
         now: float = self.call("POST", "/clock", {"advance": seconds})["now"]
-        self.ahead += seconds
+        self.advanced += seconds
         return now
 
     def settings(self, **changes: Any) -> dict[str, Any]:

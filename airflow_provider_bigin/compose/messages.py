@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -16,6 +17,8 @@ from airflow_provider_bigin.delivery.message import Draft, Message
 
 if TYPE_CHECKING:
     from airflow_provider_bigin.hooks.bigin import BiginHook
+
+log = logging.getLogger(__name__)
 
 Call = Callable[[Callable[[], Any]], Any]
 
@@ -51,6 +54,8 @@ class Completion:
             lambda which: check_attachable([named.file for named in which[0]], already_attached=which[1])
         )
 
+        self._warn: SingleFlightCache[str, None] = SingleFlightCache(log.warning)
+
     def check_files(self, draft: Draft) -> None:
         """
         Make sure that a draft's files can be attached, each looked at once.
@@ -74,6 +79,8 @@ class Completion:
         :raises BiginError: if one fails, no file is there, or no record has the address.
         """
         self.check_files(draft)
+        if not draft.mail.subject.strip():
+            self._warn("subject: it is empty, and a mail goes out without one.")
         record = self.locate(draft.record)
         uploaded = tuple(self._upload(named) for named in _named(draft.files))
         mail = draft.mail

@@ -14,9 +14,8 @@ from uuid import UUID
 
 from airflow_provider_bigin.api.errors import BiginConfigurationError, BiginInvalidMailError
 from airflow_provider_bigin.api.records import RecordRef, read_record
-from airflow_provider_bigin.compose.arguments import MAIL_FIELDS, compose_draft, warn_of_empty_subject
+from airflow_provider_bigin.compose.arguments import MAIL_FIELDS, compose_draft
 from airflow_provider_bigin.compose.attachments import files_below
-from airflow_provider_bigin.compose.single_flight import SingleFlightCache
 
 if TYPE_CHECKING:
     from airflow_provider_bigin.api.files import File
@@ -109,7 +108,6 @@ class RowBatch:
         self._row_fields = frozenset(row_fields)
         self._files_root = files_root
         self.locate, self.complete = completion.locate, completion
-        self._warn_of_empty_subject = SingleFlightCache(warn_of_empty_subject)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -146,10 +144,7 @@ class RowBatch:
         fields = {**self._arguments, **{name: row[name] for name in named}}
         fields |= self._templates.render(row, fields["mail_format"], leave=named)
         files = files_below(row["files"], self._files_root) if "files" in row else self._files
-        draft = compose_draft(fields, files)
-        if not draft.mail.subject.strip():
-            self._warn_of_empty_subject("")
-        return draft
+        return compose_draft(fields, files)
 
 
 def canonical(value: Any) -> str:

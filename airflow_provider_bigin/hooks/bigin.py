@@ -29,6 +29,21 @@ if TYPE_CHECKING:
     from airflow_provider_bigin.hooks.connection import ConnectionSettings
 
 
+def _secret_input(field: Any, **attributes: Any) -> Any:
+    """
+    Draw a secret in the form of Airflow 2.11, which deletes what comes back empty.
+
+    What is stored is drawn as the placeholder that Airflow puts the stored secret in for. What was typed into
+    a form that is shown again, for an error in another field, is drawn as it was typed.
+    """
+    from airflow.www.views import SENSITIVE_FIELD_PLACEHOLDER
+    from wtforms.widgets import PasswordInput
+
+    is_stored = field.data and field.raw_data is None
+    value = SENSITIVE_FIELD_PLACEHOLDER if is_stored else field.data or ""
+    return PasswordInput(hide_value=False)(field, value=value, **attributes)
+
+
 class BiginHook(BaseHook):
     """
     Talk to Bigin by Zoho CRM through an Airflow connection.
@@ -68,13 +83,14 @@ class BiginHook(BaseHook):
         from wtforms.validators import Optional, any_of
 
         return {
-            name: (PasswordField if field["schema"].get("format") == "password" else StringField)(
+            name: (PasswordField if (secret := field["schema"].get("format") == "password") else StringField)(
                 field["label"],
                 description=field["description"],
                 default=field["schema"].get("default"),
                 validators=[Optional(), any_of(field["schema"]["enum"])]
                 if "enum" in field["schema"]
                 else [Optional()],
+                widget=_secret_input if secret else None,
             )
             for name, field in CONNECTION_FIELDS.items()
         }

@@ -23,10 +23,6 @@ if TYPE_CHECKING:
     from airflow_provider_bigin.delivery.policy import OnUnknownOutcome
     from airflow_provider_bigin.hooks.bigin import BiginHook
 
-    Templated = BaseOperator
-else:
-    Templated = object
-
 
 @contextmanager
 def ending_the_try(*, retry_unknown: bool = False) -> Iterator[None]:
@@ -46,9 +42,14 @@ def ending_the_try(*, retry_unknown: bool = False) -> Iterator[None]:
         raise AirflowFailException(str(error)) from error
 
 
-class BiginTask(Templated):
-    """A task with a connection, whose arguments are templates only where the DAG's author wrote them."""
+class BiginOperator(BaseOperator):
+    """
+    The base of operators and sensor.
 
+    Arguments are templates where the DAG's author wrote them, and data where they come from other tasks.
+    """
+
+    ui_color = "#e4f0fa"
     bigin_conn_id: str
     #: Arguments that cannot come from another task, with their defaults.
     author_only: ClassVar[dict[str, Any]] = {}
@@ -61,6 +62,20 @@ class BiginTask(Templated):
         from airflow_provider_bigin.hooks.bigin import BiginHook
 
         return BiginHook(self.bigin_conn_id)
+
+    def check_choice(self, name: str, known: Sequence[str]) -> None:
+        """Refuse an argument that is none of those that are known."""
+        if getattr(self, name) not in known:
+            raise BiginConfigurationError(
+                f"{name}: {getattr(self, name)!r} must be one of {', '.join(known)}"
+            )
+
+    def read_files(self, files: Any, root: Any) -> list[File]:
+        """Read the paths of ``files``, those of another task only below a root."""
+        from airflow_provider_bigin.compose.attachments import files_below
+        from airflow_provider_bigin.hooks.paths import to_paths
+
+        return files_below(files, root) if "files" in self.from_upstream else to_paths(files, "files")
 
     def _do_render_template_fields(
         self,
@@ -90,8 +105,9 @@ class BiginTask(Templated):
         """
         map_index = getattr(context.get("ti"), "map_index", None)
         mapped = mapped_from_upstream(self, map_index, [*template_fields, *self.author_only])
+        own = [name for name in template_fields if name not in mapped]
         self.from_upstream = frozenset(
-            mapped.union(name for name in template_fields if has_reference(getattr(self, name)))
+            mapped.union(name for name in own if has_reference(getattr(self, name)))
         )
         for name, default in self.author_only.items():
             if name in self.from_upstream and getattr(self, name) != default:
@@ -105,27 +121,11 @@ class BiginTask(Templated):
         return [name for name in template_fields if name not in mapped]
 
 
-class BiginOperator(BiginTask, BaseOperator):
-    """An operator that uses a connection of type ``bigin``."""
+class BiginMailOperator(BiginOperator):
+    """The base of the operators that send mail."""
 
-    ui_color = "#e4f0fa"
-    files: Any
-    files_root: Any
     on_unknown_outcome: OnUnknownOutcome
     mark_text: bool
-
-    def read_files(self) -> Sequence[File]:
-        """
-        Read the paths of ``files``: the author's wherever they lead, another task's below ``files_root``.
-
-        :raises BiginInvalidMailError: naming the path that is not one, or leads elsewhere.
-        """
-        from airflow_provider_bigin.compose.attachments import files_below
-        from airflow_provider_bigin.hooks.paths import to_paths
-
-        if "files" in self.from_upstream:
-            return files_below(self.files, self.files_root)
-        return to_paths(self.files, "files")
 
     def delivery(
         self,
@@ -161,15 +161,6 @@ class BiginOperator(BiginTask, BaseOperator):
             xcoms["return_value"] = result
         for key, value in xcoms.items():
             context["ti"].xcom_push(key=key, value=value)
-
-    def check_choice(self, name: str, known: Sequence[str]) -> None:
-        """
-        Make sure that an argument is one of some words.
-
-        :raises BiginConfigurationError: if it is not.
-        """
-        if (value := getattr(self, name)) not in known:
-            raise BiginConfigurationError(f"{name}: {value!r} must be one of {', '.join(known)}")
 
     def on_kill(self) -> None:
         """

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_bigin.api.errors import BiginConfigurationError
 from airflow_provider_bigin.compose.arguments import MAIL_FIELDS
-from airflow_provider_bigin.operators.base import BiginOperator, ending_the_try
+from airflow_provider_bigin.operators.base import BiginMailOperator, ending_the_try
 
 if TYPE_CHECKING:
     import os
@@ -28,7 +28,7 @@ ROW_FIELDS = ("record_id", "module", "to", "subject", "content")
 MAX_CONCURRENCY = 10
 
 
-class BiginBulkSendMailOperator(BiginOperator):
+class BiginBulkSendMailOperator(BiginMailOperator):
     """
     Send many mails, one for each row: each once, however often the task is retried.
 
@@ -60,20 +60,8 @@ class BiginBulkSendMailOperator(BiginOperator):
     :param subject: template, at most 1,000 characters when rendered.
     :param content: template, at most 100,000 characters when rendered, or the name of a template file that
         ends in ``.html``, ``.txt``, ``.md``, ``.jinja2`` or ``.j2``.
-    :param record_id: id of the record that the mails are filed under. (templated)
-    :param to: recipients, at most 50. (templated)
-    :param module: ``Contacts``, ``Companies`` or ``Deals``, or their names in the API. (templated)
-    :param cc: recipients of a copy, at most 50. (templated)
-    :param bcc: recipients of a copy whom the others do not see, at most 50. (templated)
-    :param from_email: sender; the connection's, else the account's default from-address, if not given.
-        (templated)
-    :param reply_to: where answers go. (templated)
-    :param mail_format: ``html`` or ``text``. (templated)
-    :param org_email: send from the organisation's address, by Zoho's servers. (templated)
-    :param scheduled_time: when Bigin shall send the mails: an aware datetime or ISO 8601 text with offset; at
-        once if not given. (templated)
-    :param attachments: ids of files that are already uploaded. (templated)
-    :param files: paths of local files, or URLs of Airflow's object storage, to upload and attach; each is
+    :param record_id: for what rows do not name, as are ``to`` to ``files``; see
+        :class:`~airflow_provider_bigin.operators.bigin.BiginSendMailOperator`. A file that many mails have is
         uploaded once. (templated)
     :param row_fields: what rows may name of a mail; a row that names more fails.
     :param files_root: directory or URL prefix below which files have to be that a row or another task names.
@@ -207,9 +195,11 @@ class BiginBulkSendMailOperator(BiginOperator):
         from airflow_provider_bigin.compose.rows import RowBatch, read_rows
         from airflow_provider_bigin.compose.templates import RowTemplates
 
-        files = self.read_files()
+        files = self.read_files(self.files, self.files_root)
         check_attachable(files)  # what all rows share is checked before the first of them
-        environment = self._sandboxed_environment()
+        # The DAG's environment, but never the one that makes Python objects of texts.
+        dag = self.get_dag()
+        environment = dag.get_template_env(force_sandboxed=True) if dag else self.get_template_env()
         sources = {
             name: getattr(self, name) for name in ("subject", "content") if name not in self.from_upstream
         }
@@ -224,11 +214,6 @@ class BiginBulkSendMailOperator(BiginOperator):
             files_root=self.files_root,
             completion=Completion(self.hook, call),
         )
-
-    def _sandboxed_environment(self) -> jinja2.Environment:
-        """Return the DAG's environment, but never the one that makes Python objects of texts."""
-        dag = self.get_dag()
-        return dag.get_template_env(force_sandboxed=True) if dag else self.get_template_env()
 
     def _fields_to_render(
         self, template_fields: list[str], context: Context, jinja_env: jinja2.Environment

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_bigin.compose.arguments import MAIL_FIELDS
-from airflow_provider_bigin.operators.base import BiginOperator, ending_the_try
+from airflow_provider_bigin.operators.base import BiginMailOperator, ending_the_try
 
 if TYPE_CHECKING:
     import os
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from airflow_provider_bigin.delivery.policy import OnUnknownOutcome
 
 
-class BiginSendMailOperator(BiginOperator):
+class BiginSendMailOperator(BiginMailOperator):
     """
     Send a mail from a record in Bigin: once, however often the task is retried.
 
@@ -164,25 +164,27 @@ class BiginSendMailOperator(BiginOperator):
         from airflow_provider_bigin.delivery.policy import ON_UNKNOWN_OUTCOME
 
         self.check_choice("on_unknown_outcome", ON_UNKNOWN_OUTCOME)
-        return compose_draft(mail_arguments(self), self.read_files())
+        return compose_draft(mail_arguments(self), self.read_files(self.files, self.files_root))
 
     def _log_dry_run(self, draft: Draft, completion: Completion) -> None:
         completion.check_files(draft)
         mail = draft.mail
         sender = mail.sender or self.hook.settings.from_email
-        record = draft.record
+        lines = {
+            "Record": str(draft.record),
+            "From": str(sender or "the account's default from-address"),
+            "To": ", ".join(map(str, mail.to)),
+            "Cc": ", ".join(map(str, mail.cc)),
+            "Bcc": ", ".join(map(str, mail.bcc)),
+            "Subject": mail.subject,
+            "Content": f"{len(mail.content)} characters of {mail.mail_format}",
+            "Attachments": ", ".join((*mail.attachments, *map(str, draft.files))),
+            "Scheduled": mail.scheduled_time,
+        }
         self.log.info("Dry run: nothing is sent.")
-        self.log.info("Record:      %s", record)
-        self.log.info("From:        %s", sender or "the account's default from-address")
-        for name, addresses in (("To", mail.to), ("Cc", mail.cc), ("Bcc", mail.bcc)):
-            if addresses:
-                self.log.info("%-12s %s", f"{name}:", ", ".join(str(address) for address in addresses))
-        self.log.info("Subject:     %s", mail.subject)
-        self.log.info("Content:     %d characters of %s", len(mail.content), mail.mail_format)
-        if mail.attachments or draft.files:
-            self.log.info("Attachments: %s", ", ".join((*mail.attachments, *map(str, draft.files))))
-        if mail.scheduled_time:
-            self.log.info("Scheduled:   %s", mail.scheduled_time)
+        for name, text in lines.items():
+            if text:
+                self.log.info("%-12s %s", f"{name}:", text)
 
     def _fields_to_render(
         self, template_fields: list[str], context: Context, jinja_env: jinja2.Environment

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.configuration import conf
 
 from airflow_provider_bigin.api.errors import BiginError
-from airflow_provider_bigin.operators.base import BiginTask, ending_the_try
+from airflow_provider_bigin.operators.base import BiginOperator, ending_the_try
 from airflow_provider_bigin.version_compat import AirflowFailException, BaseSensorOperator, PokeReturnValue
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 POKE_INTERVAL = 300.0
 
 
-class BiginMailStatusSensor(BiginTask, BaseSensorOperator):
+class BiginMailStatusSensor(BiginOperator, BaseSensorOperator):
     """
     Wait until a mail is sent, opened, or in another state that Bigin knows.
 
@@ -51,7 +51,6 @@ class BiginMailStatusSensor(BiginTask, BaseSensorOperator):
     """
 
     template_fields: Collection[str] = ("message_id", "record_id", "module", "status", "bigin_conn_id")
-    ui_color = "#e4f0fa"
 
     def __init__(
         self,

@@ -21,7 +21,9 @@ from airflow import DAG
 from airflow_provider_bigin.operators.bigin import BiginSendMailOperator
 
 with DAG("tested", schedule=None, start_date=datetime(2026, 1, 1)):
-    BiginSendMailOperator(task_id="mail", record_id="5000000000000000101", to="a@example.org", subject="x")
+    BiginSendMailOperator(
+        task_id="mail", record_id="5000000000000000101", to="a@example.org", subject="x", content="-"
+    )
 """
 
 

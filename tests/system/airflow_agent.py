@@ -19,7 +19,7 @@ from typing import Any, TextIO
 from airflow import __version__
 from airflow.api.common.trigger_dag import trigger_dag
 from airflow.jobs.job import Job
-from airflow.models import DagModel, DagRun, TaskInstance, Variable
+from airflow.models import Connection, DagModel, DagRun, TaskInstance, Variable
 from airflow.models.errors import ParseImportError
 from airflow.models.taskinstance import clear_task_instances
 from airflow.models.trigger import Trigger
@@ -123,6 +123,19 @@ def variables() -> dict[str, str]:
     """Return all Variables."""
     with create_session() as session:
         return {variable.key: variable.get_val() for variable in session.scalars(select(Variable))}
+
+
+def add_connection(conn_id: str, connection: dict[str, Any]) -> None:
+    """Store a connection."""
+    with create_session() as session:
+        session.add(Connection(conn_id=conn_id, **connection))
+
+
+def stored_connection(conn_id: str) -> dict[str, Any]:
+    """Return the password and the extra of a connection, unmasked."""
+    with create_session() as session:
+        connection = session.scalars(select(Connection).filter_by(conn_id=conn_id)).one()
+        return {"password": connection.password, "extra": json.loads(connection.extra)}
 
 
 def answer_requests(requests: TextIO, answers: TextIO) -> None:

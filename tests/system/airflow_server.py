@@ -49,6 +49,12 @@ def wait_for(what: str, attempt: Callable[[], T | None], timeout: float) -> T:
     return result
 
 
+def listens(port: int) -> bool:
+    """Return whether a server of this machine takes connections."""
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
 class AirflowServer:
     """
     An Airflow in a directory of its own, whose DAGs are those beside this file.
@@ -100,7 +106,7 @@ class AirflowServer:
         for name, process in self.components.items():
             if process.poll() is not None:
                 raise RuntimeError(f"airflow {name} ended with {process.returncode}")
-        return self.ask("running_jobs") == sorted(JOBS.values()) and (not IS_AIRFLOW_3 or _listens(self.port))
+        return self.ask("running_jobs") == sorted(JOBS.values()) and (not IS_AIRFLOW_3 or listens(self.port))
 
     def start_component(self, name: str) -> None:
         """Start a component, by the name of its command."""
@@ -267,6 +273,7 @@ def _configuration(home: Path, port: int) -> dict[str, str]:
         options["scheduler"]["task_instance_heartbeat_timeout_detection_interval"] = 2
         options["workers"] = {"min_heartbeat_interval": 2}
         options["api"] = {"host": "127.0.0.1", "port": port, "workers": 1}
+        options["core"]["simple_auth_manager_all_admins"] = True
         # All components must have the same, and the order in which they start shall not matter.
         options["api_auth"] = {
             "jwt_secret": "a secret of at least 64 bytes, as Airflow's HS512 signatures want it"
@@ -274,6 +281,7 @@ def _configuration(home: Path, port: int) -> dict[str, str]:
     else:
         options["scheduler"]["scheduler_zombie_task_threshold"] = HEARTBEAT_TIMEOUT
         options["scheduler"]["zombie_detection_interval"] = 2
+        options["webserver"] = {"web_server_host": "127.0.0.1", "web_server_port": port, "workers": 1}
     return {
         "AIRFLOW_HOME": str(home),
         # Airflow 2 refuses SQLite with the LocalExecutor for its locks, which the time-out above deals with.
@@ -293,11 +301,6 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as client:
-        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _kill(processes: list[psutil.Process]) -> None:

@@ -13,17 +13,21 @@ from tests.sandbox_control import SandboxControl
 
 
 class SandboxClock:
-    """The sandbox's clock, as the package's: waiting takes no time, but time passes for both."""
+    """
+    The sandbox's clock, as the package's: waiting takes no time, but time passes for both.
+
+    It is read without asking the sandbox, which would make each call of the package several.
+    """
 
     def __init__(self, sandbox: SandboxControl) -> None:
         self.sandbox = sandbox
         self.waited: list[float] = []
 
     def time(self) -> float:
-        return time.time() + self.sandbox.ahead
+        return time.time() + self.sandbox.advanced
 
     def monotonic(self) -> float:
-        return self.time()
+        return time.monotonic() + self.sandbox.advanced
 
     def sleep(self, seconds: float) -> None:
         self.waited.append(seconds)
@@ -53,6 +57,15 @@ def clock(sandbox: SandboxControl, monkeypatch: pytest.MonkeyPatch) -> SandboxCl
     clock = SandboxClock(sandbox)
     monkeypatch.setattr(BiginHook, "clock", clock)
     return clock
+
+
+@pytest.fixture
+def still_time(clock: SandboxClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no time pass but what is waited, however slow the machine is."""
+    from airflow_provider_bigin.sandbox.clock import Clock
+
+    now = clock.time()
+    monkeypatch.setattr(Clock, "now", lambda clock: now + clock.offset)
 
 
 @pytest.fixture

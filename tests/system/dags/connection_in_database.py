@@ -22,7 +22,9 @@ CONN_ID = "bigin_in_database"
 RECORD_ID = "{{ dag_run.conf['record_id'] }}"
 
 with DAG("wait_with_connection_in_database", schedule=None, start_date=datetime(2026, 1, 1)):
-    sent = BiginSendMailOperator(task_id="send", record_id=RECORD_ID, to="ada@example.org", subject="Hello")
+    sent = BiginSendMailOperator(
+        task_id="send", record_id=RECORD_ID, to="ada@example.org", subject="Hello", content="<p>Hello.</p>"
+    )
     BiginMailStatusSensor(
         task_id="wait",
         message_id=sent.output,

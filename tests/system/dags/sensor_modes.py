@@ -16,7 +16,7 @@ RECORD_ID = "{{ dag_run.conf['record_id'] }}"
 
 with DAG("sensor_modes", schedule=None, start_date=datetime(2026, 1, 1)):
     sent = BiginSendMailOperator(
-        task_id="send", record_id=RECORD_ID, to="ada@example.org", subject="Have you read this?"
+        task_id="send", record_id=RECORD_ID, to="ada@example.org", subject="Have you read this?", content="-"
     )
     # Airflow's scheduler fails tasks that it puts off for a second only: it takes the end of the last run
     # for that of the next one.

@@ -16,7 +16,7 @@ except ImportError:
 with DAG("wait_for_mail", schedule=None, start_date=datetime(2026, 1, 1)):
     record_id = "{{ dag_run.conf['record_id'] }}"
     send = BiginSendMailOperator(
-        task_id="send", record_id=record_id, to="ada@example.org", subject="Have you read this?"
+        task_id="send", record_id=record_id, to="ada@example.org", subject="Have you read this?", content="-"
     )
     send >> BiginMailStatusSensor(
         task_id="wait", message_id=send.output, record_id=record_id, deferrable=True, poke_interval=2

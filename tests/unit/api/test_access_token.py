@@ -151,6 +151,16 @@ def test_nothing_secret_is_on_the_disk(process, cache, credentials):
     assert token.api_domain.encode() not in kept
 
 
+def test_a_kept_token_leads_nowhere_that_is_not_trusted_any_more(process, sandbox, credentials):
+    elsewhere = "http://sandbox.internal:8480"
+    sandbox.settings(token_api_domain=elsewhere)
+    trusting = replace(credentials, sandbox_hosts=frozenset({elsewhere}))
+    assert process(credentials=trusting).get().api_domain == elsewhere
+    assert process(credentials=trusting).get().api_domain == elsewhere
+    assert process().get().api_domain is None
+    assert sandbox.counts()["token"] == 1
+
+
 # ---- throttle ----
 
 

@@ -26,6 +26,34 @@ def test_the_old_form_has_the_fields_of_the_new_one():
         assert widgets[name].args == (field["label"],)
 
 
+@pytest.fixture
+def drawn_secret():
+    """The drawn field of a refresh token, of a stored connection or of a form that was sent."""
+    pytest.importorskip("airflow.www.views", reason="Airflow 3 draws its form in the browser")
+    from werkzeug.datastructures import MultiDict
+    from wtforms import Form
+
+    class ConnectionForm(Form):
+        refresh_token = BiginHook.get_connection_form_widgets()["refresh_token"]
+
+    def draw(stored="", sent=None):
+        form = ConnectionForm(sent and MultiDict({"refresh_token": sent}), data={"refresh_token": stored})
+        return str(form.refresh_token(id="x"))
+
+    return draw
+
+
+def test_the_old_form_draws_a_stored_secret_as_what_airflow_keeps_it_for(drawn_secret):
+    assert drawn_secret(stored="1000.secret") == (
+        '<input id="x" name="refresh_token" type="password" value="RATHER_LONG_SENSITIVE_FIELD_PLACEHOLDER">'
+    )
+    assert 'value=""' in drawn_secret(stored="")
+
+
+def test_the_old_form_loses_no_secret_that_was_typed_beside_an_error(drawn_secret):
+    assert 'value="1000.new"' in drawn_secret(stored="1000.secret", sent="1000.new")
+
+
 def test_the_old_form_relabels_as_the_new_one():
     behaviour = BiginHook.get_ui_field_behaviour()
     assert {key.replace("_", "-"): value for key, value in behaviour.items()} == UI_FIELD_BEHAVIOUR

@@ -158,3 +158,33 @@ def test_a_retry_uploads_nothing_again(make_instance, sandbox, tmp_path, store, 
 def test_being_told_to_stop_interrupts_the_task(make_task):
     with pytest.raises(SystemExit):
         make_task().on_kill()
+
+
+def test_the_record_is_that_of_the_first_recipient(run, sandbox):
+    run(record_id=None, to="ADA.Lovelace@example.org, grace.hopper@example.org")
+    (mail,) = sandbox.mails()
+    assert mail["record_id"] == "5000000000000000101"
+    assert len(mail["to"]) == 2
+
+
+@pytest.mark.parametrize(("number", "what"), [(0, "no record has"), (2, "several records have")])
+def test_an_address_of_no_record_or_of_several_is_an_error(run, sandbox, number, what):
+    twins = [{"Last_Name": f"Twin {index}", "Email": "twin@example.org"} for index in range(number)]
+    if twins:
+        sandbox.add_records("Contacts", twins)
+    with pytest.raises(AirflowFailException, match=rf"{what} the address twin@example\.org in Contacts"):
+        run(record_id="", to="twin@example.org")
+    assert sandbox.counts()["send_mail"] == 0
+
+
+@pytest.mark.parametrize("content", ["", " \n", "mails/welcome.mjml", "{{ '' }}", "missing.j2"])
+def test_content_that_cannot_be_meant_is_refused(run, sandbox, content):
+    with pytest.raises(AirflowFailException, match="content: "):
+        run(content=content)
+    assert sandbox.counts()["send_mail"] == 0
+
+
+def test_an_empty_subject_is_warned_of(run, sandbox, caplog):
+    run(subject="")
+    assert "subject: it is empty" in caplog.text
+    assert len(sandbox.mails()) == 1

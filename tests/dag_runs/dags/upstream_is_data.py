@@ -1,0 +1,168 @@
+"""Every way from an upstream task into an argument, with outputs that attack."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from airflow import DAG
+
+try:  # Airflow 3
+    from airflow.sdk import task, task_group
+except ImportError:
+    from airflow.decorators import task, task_group
+
+from airflow_provider_bigin.operators.bigin import (
+    BiginBulkSendMailOperator,
+    BiginRecordsOperator,
+    BiginSendMailOperator,
+)
+from airflow_provider_bigin.sensors.bigin import BiginMailStatusSensor
+
+ADA = "5000000000000000101"
+EVIL = "{{ conn.bigin_default.password }}|{{ var.value.x }}|{{ 7 * 191 }}"
+
+
+def see(name, *values):
+    with Path(os.environ["SEEN"]).open("a") as file:
+        file.write(json.dumps([name, *values]) + "\n")
+
+
+class SeenRecords(BiginRecordsOperator):
+    def execute(self, context):
+        see(self.task_id, self.criteria, self.module)
+
+
+class SeenSensor(BiginMailStatusSensor):
+    def execute(self, context):
+        see(self.task_id, self.message_id, self.record_id)
+
+
+with DAG("upstream_is_data", schedule=None, default_args={"reply_to": "team{{ 21 * 2 }}@example.org"}) as dag:
+
+    @task
+    def texts():
+        return [EVIL]
+
+    @task
+    def text():
+        return EVIL
+
+    @task
+    def make_rows(name, more=None):
+        return [{"to": f"{name}@example.org", "content": EVIL, **(more or {})}]
+
+    @task(multiple_outputs=True)
+    def make_parts():
+        return {"text": EVIL}
+
+    @task
+    def row(name):
+        return {"to": f"{name}@example.org", "content": EVIL}
+
+    @task
+    def people(name):
+        return [f"{name}@example.org"]
+
+    def mail(task_id, **arguments):
+        return BiginSendMailOperator.partial(
+            task_id=task_id,
+            **{"record_id": ADA, "subject": f"{task_id} {{{{ 6 * 7 }}}}", **arguments},
+        )
+
+    literal = "<p>{{ 6 * 7 }}</p>"
+
+    # expand_kwargs
+    mail("kwargs").expand_kwargs(make_rows("kwargs"))
+    mail("mapped").expand_kwargs(make_rows("mapped").map(lambda row: dict(row)))
+    mail("zipped").expand_kwargs(
+        people("zipped").zip(texts()).map(lambda pair: {"to": pair[0], "content": pair[1]})
+    )
+    mail("concat").expand_kwargs(make_rows("concat").concat(make_rows("concat2")))
+    mail("one").expand_kwargs([row("one"), {"to": "element@example.org", "content": literal}])
+    mail("written").expand_kwargs([{"to": "written@example.org", "content": literal}])
+    parts = make_parts()  # Airflow 2 refuses a mere text here
+    mail("nested").expand_kwargs([{"to": "nested@example.org", "content": parts["text"]}]).set_upstream(
+        parts.operator
+    )
+    mail("override", content=literal, subject="-").expand_kwargs(
+        make_rows("override").map(lambda row: {"to": row["to"], "subject": row["content"]}),
+        strict=False,
+    )
+    mail("default").expand_kwargs(make_rows("default"))
+
+    # expand
+    mail("plain", to="plain@example.org").expand(content=texts())
+    mail("literal", to="literal@example.org").expand(content=[literal])
+    mail("list", content="-").expand_kwargs(
+        [
+            {
+                "to": "list{{ 6 * 7 }}@example.org",
+                "cc": [{"user_name": parts["text"], "email": "cc@example.org"}],
+            }
+        ]
+    ).set_upstream(parts.operator)
+
+    # no mapping, or of a group
+    BiginSendMailOperator(
+        task_id="direct",
+        record_id=ADA,
+        to="direct@example.org",
+        subject="direct {{ 6 * 7 }}",
+        content=text(),
+    )
+    mail("partial", content=text()).expand(to=["partial@example.org"])
+
+    @task_group
+    def group(value):
+        BiginSendMailOperator(
+            task_id="mail", record_id=ADA, to="group@example.org", subject="group {{ 6 * 7 }}", content=value
+        )
+
+    group.expand(value=texts())
+
+    # bulk
+    bulk_rows = [{"record_id": ADA, "to": "bulk@example.org"}]
+    BiginBulkSendMailOperator.partial(task_id="bulk", subject="bulk {{ 6 * 7 }}").expand_kwargs(
+        make_rows("x").map(
+            lambda row: {"content": row["content"], "mails": [{"record_id": ADA, "to": "bulk@example.org"}]}
+        )
+    )
+    BiginBulkSendMailOperator(
+        task_id="bulkdirect",
+        mails=[{"record_id": ADA, "to": "bulkdirect@example.org"}],
+        subject="{{ 6 * 7 }}",
+        content=text(),
+    )
+
+    # names of files
+    mail("minutes").expand_kwargs(make_rows("minutes", {"content": "board_minutes.txt"}))
+    root = os.environ.get("FILES_ROOT", "/nowhere")
+    mail("attached", files_root=root).expand_kwargs(make_rows("attached", {"files": "a.txt"}))
+    mail("no_root").expand_kwargs(make_rows("no_root", {"files": f"{root}/a.txt"}))
+    mail("outside", files_root=root).expand_kwargs(make_rows("outside", {"files": "../secret.txt"}))
+    mail("own_root").expand_kwargs(make_rows("own_root", {"files": "/etc/hostname", "files_root": "/"}))
+
+    @task
+    def path():
+        return "/etc/hostname"
+
+    BiginSendMailOperator(
+        task_id="direct_file",
+        record_id=ADA,
+        to="a@example.org",
+        subject="x",
+        content="<p>x</p>",
+        files=[path()],
+    )
+    BiginBulkSendMailOperator.partial(task_id="own_fields", content="-").expand_kwargs(
+        make_rows("own_fields").map(lambda row: {"mails": bulk_rows, "row_fields": ["bcc"]})
+    )
+
+    # readers
+    SeenRecords.partial(task_id="records", fields=["id"]).expand(criteria=texts())
+    SeenRecords(task_id="records_direct", fields=["id"], criteria=text())
+    SeenSensor.partial(task_id="sensor", record_id="{{ 6 * 7 }}").expand_kwargs(
+        texts().map(lambda text: {"message_id": text})
+    )

@@ -1,0 +1,60 @@
+"""What comes from another task is data, however it gets into an argument."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.timeout(600)  # Airflow starts several times, and runs many tasks
+
+DAGS = Path(__file__).parent / "dags"
+#: What an upstream task gives out, and what would come of it if it were a template.
+EVIL = "{{ conn.bigin_default.password }}|{{ var.value.x }}|{{ 7 * 191 }}"
+
+
+def test_no_value_of_another_task_is_rendered(run_dag, sandbox, tmp_path, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_VAR_X", "value-of-x")
+    monkeypatch.setenv("SEEN", str(tmp_path / "seen.jsonl"))
+    monkeypatch.setenv("FILES_ROOT", str(tmp_path / "root"))
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root" / "a.txt").write_text("a")
+    (tmp_path / "secret.txt").write_text("s")
+
+    rows = run_dag("upstream_is_data", DAGS, may_fail=True)
+    states = {(task_id, index): state for task_id, index, _, state in rows}
+    mails = {mail["to"][0]["email"].partition("@")[0]: mail for mail in sandbox.mails()}
+    seen = [json.loads(line) for line in (tmp_path / "seen.jsonl").read_text().splitlines()]
+
+    for what in (*sandbox.mails(), *seen):
+        for secret in (sandbox.connection()["password"], "value-of-x", "1337"):
+            assert secret not in json.dumps(what), json.dumps(what)
+
+    # What the DAG's author wrote is rendered, also beside data.
+    for name in ("kwargs", "mapped", "zipped", "concat", "plain", "direct", "partial", "group", "one"):
+        assert mails[name]["content"].startswith(EVIL), name
+        assert mails[name]["subject"] == f"{name} 42", name
+    assert mails["literal"]["content"].startswith("<p>42</p>")
+    assert mails["written"]["content"].startswith("<p>42</p>")
+    assert mails["element"]["content"].startswith("<p>42</p>")
+    assert mails["nested"]["content"].startswith(EVIL)
+    assert mails["default"]["reply_to"]["email"] == "team42@example.org"
+    assert mails["override"]["subject"] == EVIL
+    assert mails["override"]["content"].startswith("<p>42</p>")
+    assert mails["bulk"]["content"].startswith(EVIL)
+    assert mails["bulk"]["subject"] == "bulk 42"
+    assert mails["bulkdirect"]["content"].startswith(EVIL)
+    assert mails["list42"]["cc"][0]["user_name"] == EVIL
+
+    # A name of a file in data is a text; a path is none, but below the author's files_root.
+    assert mails["minutes"]["content"].startswith("board_minutes.txt")
+    assert len(mails["attached"]["attachments"]) == 1
+    failed = {task for task, state in states.items() if state == "failed"}
+    assert failed == {("no_root", 0), ("outside", 0), ("own_root", 0), ("direct_file", -1), ("own_fields", 0)}
+
+    assert sorted(seen) == [
+        ["records", EVIL, "Contacts"],
+        ["records_direct", EVIL, "Contacts"],
+        ["sensor", EVIL, "42"],
+    ]
