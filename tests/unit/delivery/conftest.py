@@ -11,14 +11,9 @@ from tests.unit.delivery.in_memory import Airflow, Clock
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def airflow(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Airflow:
+def airflow(monkeypatch: pytest.MonkeyPatch) -> Airflow:
     """Airflow's memory: its task state store, and its Variables."""
-    airflow = Airflow(clock)
+    airflow = Airflow(Clock())
     monkeypatch.setattr(store, "get_database_variable", airflow.values.get)
     monkeypatch.setattr(
         store, "set_database_variable", lambda key, value, description: airflow.set(key, json.loads(value))

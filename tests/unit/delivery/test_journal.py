@@ -21,6 +21,11 @@ def kind(request):
 
 
 @pytest.fixture
+def clock(airflow):
+    return airflow.clock
+
+
+@pytest.fixture
 def begin(make_attempt, clock, kind):
     """Begin a try; return its journal and the go that it continues."""
 
