@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import logging
-import threading
 
 import pytest
 
@@ -18,6 +17,7 @@ from airflow_provider_bigin.delivery.journal import LEASE
 from airflow_provider_bigin.operators.bulk import ROW_FIELDS
 from airflow_provider_bigin.version_compat import AirflowFailException
 from tests.task_instance import StateStore, TaskInstance
+from tests.unit.operators.rows import people
 
 ADA, GRACE = "5000000000000000101", "5000000000000000102"
 
@@ -95,74 +95,14 @@ STRANGE = [
 ]
 
 
-class KilledWorkerError(BaseException):
-    """The worker dies here: nothing that comes after it runs."""
-
-
-def people(sandbox, number):
-    """Make a row for each of new contacts."""
-    return [
-        {"record_id": record_id, "to": f"p{index}@example.org", "name": f"Person {index}"}
-        for index, record_id in enumerate(sandbox.add_contacts(number))
-    ]
+@pytest.fixture
+def make_task(make_bulk_task):
+    return make_bulk_task
 
 
 @pytest.fixture
-def make_task(hook):
-    """Make the operator for some rows, with changes."""
-    from airflow_provider_bigin.operators.bigin import BiginBulkSendMailOperator
-
-    def make(mails, **changes):
-        arguments = {
-            "task_id": "mails",
-            "retries": 3,
-            "from_email": "ada@example.com",
-            "subject": "Dear {{ mail.name }}",
-            "content": "<p>{{ mail.name }}</p>",
-        }
-        return BiginBulkSendMailOperator(mails=mails, **{**arguments, **changes})
-
-    return make
-
-
-@pytest.fixture
-def make_instance(make_task, sandbox, store):
-    return lambda mails, **changes: TaskInstance(
-        make_task(mails, **changes), store=store, start=sandbox.now()
-    )
-
-
-@pytest.fixture
-def kill_after(monkeypatch):
-    """Let the worker die when it has made so many POSTs: the answers of the last ones are never read."""
-
-    def kill(instance, posts, *, sent=True):
-        request = BiginClient._request
-        made = 0
-
-        def killed(self, method, path, token, *, before, **content):
-            nonlocal made
-            if not path.endswith("send_mail"):
-                return request(self, method, path, token, before=before, **content)
-            made += 1
-            if made < posts:
-                return request(self, method, path, token, before=before, **content)
-            if before:
-                before()
-            if sent and made == posts:
-                request(self, method, path, token, before=None, **content)
-            raise KilledWorkerError
-
-        with monkeypatch.context() as patch:
-            patch.setattr(BiginClient, "_request", killed)
-            with pytest.raises(KilledWorkerError):
-                instance.run()
-        for thread in threading.enumerate():
-            if thread.name.startswith(("send", "prepare")):
-                thread.join()
-        instance.retry()
-
-    return kill
+def make_instance(make_bulk_instance):
+    return make_bulk_instance
 
 
 def records_of(sandbox):

@@ -10,39 +10,13 @@ from airflow_provider_bigin.api import errors
 from airflow_provider_bigin.version_compat import AirflowFailException
 from tests.task_instance import StateStore, TaskInstance
 
-class KilledWorkerError(BaseException):
-    """The worker dies here: nothing that comes after it runs."""
-
-
-def kill_at(monkeypatch, place):
-    """Let the worker die right before or right after the POST."""
-    from airflow_provider_bigin.api.client import BiginClient
-
-    send = BiginClient._request
-
-    def request(self, method, path, token, *, before, **content):
-        if method != "POST" or not path.endswith("send_mail"):
-            return send(self, method, path, token, before=before, **content)
-        if before:
-            before()
-        if place == "after":
-            send(self, method, path, token, before=None, **content)
-        raise KilledWorkerError
-
-    monkeypatch.setattr(BiginClient, "_request", request)
-
-
 @pytest.fixture
-def killed(monkeypatch, make_instance):
+def killed(kill_after, make_instance):
     """A task instance whose first try died before or after its POST."""
 
     def make(place, **changes):
         instance = make_instance(**changes)
-        with monkeypatch.context() as patch:
-            kill_at(patch, place)
-            with pytest.raises(KilledWorkerError):
-                instance.run()
-        instance.retry()
+        kill_after(instance, 1, sent=place == "after")
         return instance
 
     return make
@@ -217,9 +191,7 @@ def test_a_mail_of_somebody_else_leaves_doubt(killed, sandbox, hook, clock):
     assert len(sandbox.mails()) == 1
 
 
-def test_an_older_mail_with_the_same_subject_is_not_taken(
-    make_instance, sandbox, hook, clock, monkeypatch, store
-):
+def test_an_older_mail_with_the_same_subject_is_not_taken(killed, sandbox, hook, clock, store):
     if store is None:
         pytest.skip("where nothing is kept the window reaches back to the start of the run")
     hook.send_mail(
@@ -230,12 +202,7 @@ def test_an_older_mail_with_the_same_subject_is_not_taken(
         content="<p>Hi</p>",
     )
     sandbox.advance(10)
-    instance = make_instance()
-    with monkeypatch.context() as patch:
-        kill_at(patch, "before")
-        with pytest.raises(KilledWorkerError):
-            instance.run()
-    instance.retry()
+    instance = killed("before")
     instance.run()
     assert len(sandbox.mails()) == 2
 
@@ -257,18 +224,14 @@ def test_two_tasks_with_the_same_mail(make_task, sandbox, clock, store, tmp_path
 
 @pytest.mark.usefixtures("still_time")
 def test_two_tasks_with_the_same_mail_and_no_mark_to_tell(
-    killed, make_task, sandbox, clock, store, tmp_path, monkeypatch
+    killed, kill_after, make_task, sandbox, clock, store, tmp_path
 ):
     sandbox.settings(single_mail=False)
     one = killed("after", task_id="one")
     two = TaskInstance(
         make_task(task_id="two"), store=StateStore(tmp_path / "two") if store else None, start=one.start
     )
-    with monkeypatch.context() as patch:
-        kill_at(patch, "after")
-        with pytest.raises(KilledWorkerError):
-            two.run()
-    two.retry()
+    kill_after(two, 1)
     for twin in (one, two):
         with pytest.raises(AirflowFailException, match="2 e-mails of that time that could be it"):
             twin.run()
