@@ -147,6 +147,25 @@ class TaskInstance:
             self.store.begin_try()
         return self.task.execute(self.context())
 
+    def run_to_the_end(self, between: Any = lambda: None) -> Any:
+        """
+        Run tries until one succeeds, fails for good, or was the last; its exception is the task's.
+
+        :param between: called before each retry.
+        """
+        from airflow_provider_bigin.version_compat import AirflowFailException
+
+        while True:
+            try:
+                return self.run()
+            except AirflowFailException:
+                raise
+            except Exception:
+                if self.try_number > self.max_tries:
+                    raise
+            self.retry()
+            between()
+
     def retry(self) -> None:
         """Begin the next try, as Airflow does after a failure."""
         self.try_number += 1

@@ -201,12 +201,27 @@ def look(
             verdicts.update(dict.fromkeys(of_record, unread(error)))
         else:
             gap = emails.gap or _time_gap(emails, client)
-            for name, suspect in of_record.items():
-                verdicts[name] = judge(suspect, sightings, scene, gap=gap)
+            verdicts.update(_judge_all(of_record, sightings, scene, gap=gap))
 
     for _ in each(look_at, names_of):
         pass
     return _without_shared_finds(verdicts)
+
+
+def _judge_all(
+    suspects: Mapping[Name, Suspect], sightings: Collection[Sighting], scene: Scene, *, gap: str | None
+) -> dict[Name, Verdict]:
+    """Judge all mails of a record. What is one of them is none of the others, so they are judged again."""
+    verdicts: dict[Name, Verdict] = {}
+    while True:
+        left = {name: suspects[name] for name in suspects if not isinstance(verdicts.get(name), Found)}
+        judged = {name: judge(suspect, sightings, scene, gap=gap) for name, suspect in left.items()}
+        judged = _without_shared_finds(judged)
+        verdicts |= judged
+        found = {verdict.message_id for verdict in judged.values() if isinstance(verdict, Found)}
+        if not found:
+            return verdicts
+        sightings = [sighting for sighting in sightings if sighting.email.message_id not in found]
 
 
 def judge(suspect: Suspect, sightings: Iterable[Sighting], scene: Scene, *, gap: str | None) -> Verdict:
@@ -321,6 +336,8 @@ def _agreement(suspect: Suspect, email: Email, content: str | None, digests: Dig
     neither a marker nor the content can be compared, the list's time zone may be wrong as well.
     """
     when = _when(suspect, email, digests)
+    if not _shares_something(suspect, email, digests):
+        return None
     if when == "far" or (when == "near" and suspect.is_marked and content is not None):
         return None
     has_subject = bool(email.subject) and digests.subject(email.subject or "") == suspect.subject

@@ -20,9 +20,12 @@ from airflow_provider_bigin.delivery.identity import Item
 #: Raised when the form of what is stored changes; what another version stored cannot be understood.
 VERSION: Literal[1] = 1
 MAX_TEXT_LENGTH = 500
+#: Segments of all goes, each with some 200 results; a head that counts more was edited.
+MAX_SEGMENTS = 10_000
 
 Text = Annotated[StrictStr, Field(max_length=MAX_TEXT_LENGTH)]
 Number = Annotated[int, Field(strict=True, ge=0, lt=2**31)]
+SegmentNumber = Annotated[int, Field(strict=True, ge=0, le=MAX_SEGMENTS)]
 Time = Annotated[float, Field(strict=True, ge=0, le=4e9, allow_inf_nan=False)]
 Window = tuple[Time, Time]
 
@@ -98,7 +101,7 @@ class Head:
     asked: Number
     complete: StrictBool
     damaged: StrictBool
-    segments: tuple[Number, Number]
+    segments: tuple[SegmentNumber, SegmentNumber]
     open: Annotated[tuple[Intent, ...], Field(max_length=20_000)]
     results: Annotated[tuple[Result, ...], Field(max_length=20_000)]
     owner: Text

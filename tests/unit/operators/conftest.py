@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,10 @@ from tests.sandbox_control import SandboxControl
 from tests.task_instance import StateStore, TaskInstance, Variables
 
 ADA = "5000000000000000101"
+
+
+class KilledWorkerError(BaseException):
+    """The worker dies here: nothing that comes after it runs."""
 
 
 @pytest.fixture(params=["store", "variables", "none"])
@@ -55,3 +60,63 @@ def make_task(hook: Any, still_time: None) -> Any:
 def make_instance(make_task: Any, sandbox: SandboxControl, store: StateStore | None) -> Any:
     """Make a task instance for a mail to Ada, with changes."""
     return lambda **changes: TaskInstance(make_task(**changes), store=store, start=sandbox.now())
+
+
+@pytest.fixture
+def make_bulk_task(hook: Any) -> Any:
+    """Make the operator for some rows, with changes."""
+    from airflow_provider_bigin.operators.bigin import BiginBulkSendMailOperator
+
+    def make(mails: Any, **changes: Any) -> BiginBulkSendMailOperator:
+        arguments = {
+            "task_id": "mails",
+            "retries": 3,
+            "from_email": "ada@example.com",
+            "subject": "Dear {{ mail.name }}",
+            "content": "<p>{{ mail.name }}</p>",
+        }
+        return BiginBulkSendMailOperator(mails=mails, **{**arguments, **changes})
+
+    return make
+
+
+@pytest.fixture
+def make_bulk_instance(make_bulk_task: Any, sandbox: SandboxControl, store: StateStore | None) -> Any:
+    """Make a task instance for some rows, with changes."""
+    return lambda mails, **changes: TaskInstance(
+        make_bulk_task(mails, **changes), store=store, start=sandbox.now()
+    )
+
+
+@pytest.fixture
+def kill_after(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Let the worker die when it has made so many POSTs: the answers of the last ones are never read."""
+    from airflow_provider_bigin.api.client import BiginClient
+
+    def kill(instance: TaskInstance, posts: int, *, sent: bool = True) -> None:
+        request = BiginClient._request
+        made = 0
+
+        def killed(self: Any, method: str, path: str, token: Any, *, before: Any, **content: Any) -> Any:
+            nonlocal made
+            if not path.endswith("send_mail"):
+                return request(self, method, path, token, before=before, **content)
+            made += 1
+            if made < posts:
+                return request(self, method, path, token, before=before, **content)
+            if before:
+                before()
+            if sent and made == posts:
+                request(self, method, path, token, before=None, **content)
+            raise KilledWorkerError
+
+        with monkeypatch.context() as patch:
+            patch.setattr(BiginClient, "_request", killed)
+            with pytest.raises(KilledWorkerError):
+                instance.run()
+        for thread in threading.enumerate():
+            if thread.name.startswith(("send", "prepare")):
+                thread.join()
+        instance.retry()
+
+    return kill

@@ -7,24 +7,11 @@ import pytest
 
 from airflow_provider_bigin.api.client import SentMail
 from airflow_provider_bigin.api.errors import BiginInvalidMailError, BiginRateLimitError
-from airflow_provider_bigin.delivery.gate import CALM, Gate
+from airflow_provider_bigin.delivery.limiter import CALM, ConcurrencyLimiter
+from tests.unit.delivery.in_memory import Clock
 
 
-class Clock:
-    def __init__(self):
-        self.now = 1000.0
-
-    def time(self):
-        return self.now
-
-    def monotonic(self):
-        return self.now
-
-    def sleep(self, seconds):
-        self.now += seconds
-
-
-def most_at_a_time(gate, threads=8, calls=200):
+def most_at_a_time(limiter, threads=8, calls=200):
     """Make calls from many threads and tell how many of them were made at the same time."""
     running, most, lock = 0, 0, threading.Lock()
 
@@ -38,13 +25,13 @@ def most_at_a_time(gate, threads=8, calls=200):
             running -= 1
 
     with ThreadPoolExecutor(threads) as pool:
-        for future in [pool.submit(gate.call, call) for _ in range(calls)]:
+        for future in [pool.submit(limiter.call, call) for _ in range(calls)]:
             future.result()
     return most
 
 
-def test_no_more_calls_at_a_time_than_its_width():
-    assert most_at_a_time(Gate(3, Clock())) == 3
+def test_no_more_calls_at_a_time_than_its_limit():
+    assert most_at_a_time(ConcurrencyLimiter(3, Clock())) == 3
 
 
 def test_a_refusal_is_repeated_after_the_pause_that_bigin_asks_for():
@@ -56,25 +43,25 @@ def test_a_refusal_is_repeated_after_the_pause_that_bigin_asks_for():
             raise answers.pop(0)
         return answers[0], clock.now
 
-    assert Gate(5, clock).call(answer) == (SentMail("id"), pytest.approx(1030, abs=2))
+    assert ConcurrencyLimiter(5, clock).call(answer) == (SentMail("id"), pytest.approx(1030, abs=2))
 
 
 def test_a_refusal_holds_up_everybody():
     clock = Clock()
-    gate = Gate(5, clock)
-    gate.sleep(20)
+    limiter = ConcurrencyLimiter(5, clock)
+    limiter.sleep(20)
     with ThreadPoolExecutor(4) as pool:
-        times = list(pool.map(lambda _: gate.call(clock.time), range(4)))
+        times = list(pool.map(lambda _: limiter.call(clock.time), range(4)))
     assert min(times) >= 1020
 
 
-def test_each_refusal_narrows_it_and_calm_widens_it():
-    gate = Gate(4, Clock())
+def test_each_refusal_lowers_it_and_calm_raises_it():
+    limiter = ConcurrencyLimiter(4, Clock())
     for _ in range(10):
-        gate.sleep(0)
-    assert most_at_a_time(gate, calls=CALM - 1) == 1
-    assert most_at_a_time(gate, calls=1 + 3 * CALM) > 1
-    assert most_at_a_time(gate) == 4
+        limiter.sleep(0)
+    assert most_at_a_time(limiter, calls=CALM - 1) == 1
+    assert most_at_a_time(limiter, calls=1 + 3 * CALM) > 1
+    assert most_at_a_time(limiter) == 4
 
 
 def test_what_is_refused_for_good_is_not_repeated():
@@ -85,14 +72,14 @@ def test_what_is_refused_for_good_is_not_repeated():
         raise BiginInvalidMailError("no")
 
     with pytest.raises(BiginInvalidMailError):
-        Gate(1, Clock()).call(refuse)
+        ConcurrencyLimiter(1, Clock()).call(refuse)
     assert len(calls) == 1
 
 
-def test_a_closed_gate_lets_nobody_through_and_says_why():
-    gate = Gate(1, Clock())
+def test_a_closed_limiter_lets_nobody_through_and_says_why():
+    limiter = ConcurrencyLimiter(1, Clock())
     error = OSError("no supervisor")
-    gate.close(error)
-    gate.close(ValueError("later"))
+    limiter.close(error)
+    limiter.close(ValueError("later"))
     with pytest.raises(OSError, match="no supervisor"):
-        gate.call(lambda: None)
+        limiter.call(lambda: None)

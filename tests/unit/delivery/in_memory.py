@@ -1,0 +1,78 @@
+"""What the engine needs of Airflow, in memory."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_provider_bigin.api.errors import BiginStaleAttemptError
+from airflow_provider_bigin.api.records import RecordRef
+from airflow_provider_bigin.delivery.identity import Item
+from airflow_provider_bigin.delivery.state import Intent
+
+ADA = RecordRef("Contacts", "5000000000000000101")
+
+
+@dataclass
+class Clock:
+    """A clock that stands still until somebody sleeps or a test moves it."""
+
+    now: float = 1000.0
+    waited: list[float] = field(default_factory=list)
+
+    def time(self) -> float:
+        return self.now
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float, /) -> None:
+        self.waited.append(seconds)
+        self.now += seconds
+
+
+@dataclass
+class Airflow:
+    """
+    Keeps values as texts, as its databases do.
+
+    :ivar failing: raised by each write; ``fails_until`` says how long, by the clock.
+    :ivar is_wanted: what it says of the try.
+    """
+
+    clock: Clock
+    values: dict[str, str] = field(default_factory=dict)
+    written: list[str] = field(default_factory=list)
+    failing: Exception | None = None
+    fails_until: float = float("inf")
+    is_wanted: bool = True
+    questions: int = 0
+
+    def get(self, key: str) -> Any:
+        return json.loads(self.values[key]) if key in self.values else None
+
+    def set(self, key: str, value: Any, *, retention: Any = None) -> None:
+        self._change(key)
+        self.values[key] = json.dumps(value)
+
+    def delete(self, key: str) -> None:
+        self._change(key)
+        self.values.pop(key, None)
+
+    def ensure_wanted(self) -> None:
+        self.questions += 1
+        if not self.is_wanted:
+            raise BiginStaleAttemptError("given up")
+
+    def _change(self, key: str) -> None:
+        if self.failing and self.clock.now < self.fails_until:
+            raise self.failing
+        self.written.append(key.rpartition(".")[2] if key.endswith(".head") else key)
+
+
+def make_intent(row: str, number: int = 0, **changes: Any) -> Intent:
+    """Make the intent of a mail to Ada."""
+    told = {"subject": "s" * 16, "people": ("p" * 16,), "content": "c" * 16, "scheduled": None}
+    item = Item(row, number, "m" * 16, "w" * 16)
+    return Intent(**{**told, "item": item, "attempt": 1, "record": ADA, "is_marked": True, "window": (0, 0), **changes})
