@@ -3,10 +3,13 @@
 NEWEST := 3.3
 AIRFLOW ?= $(NEWEST)
 
-# One environment for each line of Airflow.
-VENV := .venv$(if $(filter-out $(NEWEST),$(AIRFLOW)),-$(AIRFLOW))
+# One environment for each line of Airflow, and for each Python that is asked for.
+VENV := .venv$(if $(filter-out $(NEWEST),$(AIRFLOW)),-$(AIRFLOW))$(if $(PYTHON),-python$(patsubst python%,%,$(notdir $(PYTHON))))
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+
+# Two workers, each with a sandbox and an Airflow home of its own.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 
 # Each target has an Airflow home of its own. Yours is never touched.
 export AIRFLOW_HOME = $(CURDIR)/.airflow/$(@F)-$(AIRFLOW)
@@ -17,12 +20,12 @@ unexport PYTHONDONTWRITEBYTECODE
 
 MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
-.PHONY: help demo ui test test-airflow test-system fault-run bench lint types format environment constraints build clean
+.PHONY: help demo ui test test-airflow test-unit test-system fault-run bench lint types format environment constraints build clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1:\2/p' $(MAKEFILE_LIST) | awk -F: '{printf "  make %-14s %s\n", $$1, $$2}'
 	@echo
-	@echo "  AIRFLOW=2.11 (or 3.0, 3.1, 3.2) takes another Airflow than $(NEWEST), PYTHON=... another Python."
+	@echo "  AIRFLOW=2.11 (or 3.0, 3.1, 3.2) takes another Airflow than $(NEWEST), PYTHON=3.10 another Python."
 
 demo: $(READY) ## run the example DAGs against a local Bigin and show the mails
 	@$(BIN)/python scripts/demo.py
@@ -32,8 +35,11 @@ ui: $(READY) ## Airflow in the browser, with the example DAGs and a local Bigin
 
 test: lint types test-airflow ## lint, types, and all tests
 
-test-airflow: $(READY) ## all tests on one line of Airflow: AIRFLOW=2.11
-	$(BIN)/python -m pytest --cov --cov-report=term
+test-airflow: $(READY) ## all tests on one line of Airflow (AIRFLOW=2.11)
+	$(PYTEST) --cov --cov-report=term
+
+test-unit: $(READY) ## unit and sandbox tests alone (AIRFLOW=3.0 PYTHON=3.10)
+	$(PYTEST) tests/unit tests/sandbox
 
 test-system: $(READY) ## tests that need a running scheduler and triggerer
 	$(BIN)/python -m pytest tests/system

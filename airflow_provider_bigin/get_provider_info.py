@@ -119,6 +119,18 @@ def get_provider_info() -> dict[str, Any]:
                         "default": "file",
                         "sensitive": False,
                     },
+                    "sandbox_hosts": {
+                        "description": (
+                            "Sandboxes elsewhere than on this machine that connections may name as their"
+                            " servers:\n"
+                            "origins, separated by commas. Client secrets and tokens are sent to them."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "http://sandbox.internal:8480",
+                        "default": "",
+                        "sensitive": False,
+                    },
                 },
             },
         },

@@ -17,6 +17,8 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from airflow_provider_bigin.api.errors import BiginConfigurationError
+
 
 def _first(name: str, *modules: str) -> Any:
     """Return the name from the first of the modules that has it."""
@@ -191,8 +193,18 @@ def _refuse_error(answer: Any) -> None:
 
 
 def object_storage_path(url: str) -> Any:
-    """Return Airflow's path object for a URL such as ``s3://conn@bucket/key``."""
-    return _first("ObjectStoragePath", "airflow.sdk", "airflow.io.path")(url)
+    """
+    Return Airflow's path object for a URL such as ``s3://conn@bucket/key``.
+
+    :raises BiginConfigurationError: if Airflow's class does not work with this ``universal-pathlib``.
+    """
+    try:
+        return _first("ObjectStoragePath", "airflow.sdk", "airflow.io.path")(url)
+    except TypeError as error:  # Airflow 3.0 lets in 0.3, for which its class was not written
+        raise BiginConfigurationError(
+            f"{url!r}: this Airflow's object storage does not work with the installed universal-pathlib "
+            f"({error}). Airflow 3.0 needs universal-pathlib<0.3."
+        ) from error
 
 
 def redact(text: str) -> str:

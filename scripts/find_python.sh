@@ -1,6 +1,6 @@
 #!/bin/sh
 # Prints a Python that the given line of Airflow runs on: find_python.sh 2.11
-# PYTHON=... names the one to take.
+# PYTHON=3.10 asks for one version, PYTHON=/path/to/python for one program.
 set -eu
 
 airflow=$1
@@ -15,8 +15,14 @@ suits() {
         2>/dev/null
 }
 
-for python in ${PYTHON:-python3.13 python3.12 python3.11 python3.10 python3 \
-    "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.1[0-3].*/bin/python}; do
+pyenv=${PYENV_ROOT:-$HOME/.pyenv}/versions
+case ${PYTHON:-} in
+    "") candidates="python3.13 python3.12 python3.11 python3.10 python3 $pyenv/3.1[0-3].*/bin/python" ;;
+    3.*) candidates="python$PYTHON $pyenv/$PYTHON.*/bin/python" ;;
+    *) candidates=$PYTHON ;;
+esac
+
+for python in $candidates; do
     if suits "$python"; then
         command -v "$python"
         exit
@@ -25,7 +31,7 @@ done
 
 echo "Airflow $airflow needs Python 3.10 to 3.$newest, with its venv module (on Debian: apt install python3-venv)." >&2
 if [ -n "${PYTHON:-}" ]; then
-    echo "PYTHON=$PYTHON is not one." >&2
+    echo "PYTHON=$PYTHON is not one, or is not there." >&2
 else
     echo "None was found; PYTHON=/path/to/python names one." >&2
 fi

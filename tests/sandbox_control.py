@@ -65,6 +65,15 @@ class SandboxControl:
         counts: dict[str, int] = self.call("GET", "/mails/counts")
         return counts
 
+    def add_mail(self, module: str, record_id: str, **mail: Any) -> str:
+        """File a mail that did not come over the API; return its id.
+
+        :param mail: its fields, see the sandbox's documentation.
+        """
+        mail = {"module": module, "record_id": record_id, **mail}
+        message_id: str = self.call("POST", "/mails", mail)["message_id"]
+        return message_id
+
     def set_status(self, message_id: str, kind: str, reason: str | None = None) -> None:
         """Let a mail be ``opened``, ``bounced`` or anything else."""
         self.call("POST", f"/mails/{message_id}/status", {"type": kind, "reason": reason})

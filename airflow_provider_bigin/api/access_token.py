@@ -17,7 +17,7 @@ import random
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -29,7 +29,12 @@ from airflow_provider_bigin.api.errors import (
     BiginServerError,
     BiginTokenLimitError,
 )
-from airflow_provider_bigin.api.oauth import AccessToken, Credentials, refresh_access_token
+from airflow_provider_bigin.api.oauth import (
+    AccessToken,
+    Credentials,
+    refresh_access_token,
+    trusted_api_domain,
+)
 from airflow_provider_bigin.api.token_cache import LOCK_TIMEOUT, MemoryTokenCache, TokenCache
 
 if TYPE_CHECKING:
@@ -315,7 +320,12 @@ class SharedToken:
             token = AccessToken(**self._read(self._name)["token"])
         except (KeyError, TypeError):
             return None  # nothing is kept, or something that another version wrote
-        return token if self._is_usable(token) and token.value != (rejected and rejected.value) else None
+        if not self._is_usable(token) or token.value == (rejected and rejected.value):
+            return None
+        # The configuration may have trusted another host when the token was kept.
+        return replace(
+            token, api_domain=trusted_api_domain(token.api_domain, self._credentials.sandbox_hosts)
+        )
 
     def _kept_refusal(self) -> Refusal | None:
         try:

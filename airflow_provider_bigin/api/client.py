@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from airflow_provider_bigin.api.clock import SYSTEM_CLOCK, Clock
+from airflow_provider_bigin.api.data_centers import is_loopback
 from airflow_provider_bigin.api.emails import VIEWS, email_pages, single_email
 from airflow_provider_bigin.api.errors import (
     TOKEN_CODES,
@@ -416,15 +417,21 @@ class BiginClient:
 
 def new_session() -> requests.Session:
     """
-    Make the session that a client keeps: pooled connections, verified TLS, no retries of its own. The
-    ``timeout`` of its requests is for all of a request.
+    Make the session that a client keeps: pooled connections, verified TLS, no retries of its own, and the
+    environment's proxies, but none from this machine to itself. The ``timeout`` of its requests is for all
+    of a request.
     """
     import requests
 
     from airflow_provider_bigin import __version__
     from airflow_provider_bigin.api.deadline import DeadlineAdapter
 
-    session = requests.Session()
+    class Session(requests.Session):
+        def merge_environment_settings(self, url: Any, *args: Any) -> Any:
+            settings = super().merge_environment_settings(url, *args)
+            return {**settings, "proxies": {}} if is_loopback(url) else settings
+
+    session = Session()
     for scheme in ("http://", "https://"):
         session.mount(scheme, DeadlineAdapter())
     session.headers["User-Agent"] = f"airflow-provider-bigin/{__version__}"

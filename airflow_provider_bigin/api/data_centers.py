@@ -10,9 +10,9 @@ See https://www.bigin.com/developer/docs/apis/multi-dc.html
 
 from __future__ import annotations
 
-import ipaddress
+import re
+from collections.abc import Collection
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from airflow_provider_bigin.api.errors import BiginConfigurationError
 
@@ -39,6 +39,25 @@ DEFAULT_REGION = "us"
 _ACCOUNTS_SERVERS = frozenset(center.accounts_server for center in DATA_CENTERS.values())
 _API_DOMAINS = frozenset(center.api_domain for center in DATA_CENTERS.values())
 
+#: Only what every library reads in the same way: urllib and urllib3 disagree on the host of odder addresses.
+_ORIGIN = re.compile(
+    r"""
+    (?P<origin>
+        https?://
+        (?:
+            (?P<loopback> localhost
+              | 127 (?: \. (?: 25[0-5] | 2[0-4][0-9] | 1[0-9][0-9] | [1-9]?[0-9] ) ){3}
+              | \[::1] )
+          | [a-z0-9._-]+ | \[ [0-9a-f:]+ \]
+        )
+        (?: : (?: 6553[0-5] | 655[0-2][0-9] | 65[0-4][0-9]{2} | 6[0-4][0-9]{3}
+                | [1-5][0-9]{4} | [1-9][0-9]{0,3} ) )?
+    )
+    (?: / | \Z )
+    """,
+    re.VERBOSE,
+)
+
 
 def get_data_center(region: str) -> DataCenter:
     """
@@ -56,41 +75,40 @@ def get_data_center(region: str) -> DataCenter:
         ) from None
 
 
-def checked_accounts_server(url: str) -> str:
-    """Return the origin of an accounts server of the table or on loopback; refuse any other."""
-    return _checked_origin(url, _ACCOUNTS_SERVERS, "accounts_server")
+def checked_accounts_server(url: str, sandbox_hosts: Collection[str] = ()) -> str:
+    """
+    Return the origin of an accounts server that may see a secret.
+
+    :param url: the origin of an accounts server of the table, of a server on this machine, or of a sandbox.
+    :param sandbox_hosts: origins of sandboxes elsewhere.
+    :raises BiginConfigurationError: if it is anything else.
+    """
+    return _checked_origin(url, "accounts_server", _ACCOUNTS_SERVERS, sandbox_hosts)
 
 
-def checked_api_domain(url: str) -> str:
-    """Return the origin of an API domain of the table or on loopback; refuse any other."""
-    return _checked_origin(url, _API_DOMAINS, "api_domain")
+def checked_api_domain(url: str, sandbox_hosts: Collection[str] = ()) -> str:
+    """Return the origin of an API domain that may see a token; otherwise as the accounts server's."""
+    return _checked_origin(url, "api_domain", _API_DOMAINS, sandbox_hosts)
 
 
-def _checked_origin(url: str, allowed: frozenset[str], field: str) -> str:
-    origin = url.strip().rstrip("/")
-    if origin in allowed or _is_loopback_origin(origin):
+def parse_origin(url: str) -> str | None:
+    """Return scheme, host and port of an address that has nothing else; None for any other."""
+    match = _ORIGIN.fullmatch(url)
+    return match["origin"] if match else None
+
+
+def is_loopback(url: str) -> bool:
+    """Tell whether an address, of which the origin is already checked, is on this machine."""
+    match = _ORIGIN.match(url)
+    return bool(match and match["loopback"])
+
+
+def _checked_origin(url: str, field: str, table: Collection[str], sandbox_hosts: Collection[str]) -> str:
+    origin = parse_origin(url)
+    if origin and (is_loopback(origin) or origin in table or origin in sandbox_hosts):
         return origin
     raise BiginConfigurationError(
-        f"{field} {url!r} is not trusted with a token: it must be one of {', '.join(sorted(allowed))},"
-        " or a server on this machine such as http://127.0.0.1:8480"
+        f"{field} {url!r} is not trusted with a token: it must be one of {', '.join(sorted(table))},"
+        " a server on this machine such as http://127.0.0.1:8480, or an origin that Airflow's configuration"
+        " names under [bigin] sandbox_hosts"
     )
-
-
-def _is_loopback_origin(origin: str) -> bool:
-    try:
-        parts = urlsplit(origin)
-        _ = parts.port  # raises if it is not a number
-        host = parts.hostname or ""
-    except ValueError:
-        return False
-    is_bare = parts.scheme in ("http", "https") and "@" not in parts.netloc and origin.endswith(parts.netloc)
-    return is_bare and _is_loopback_host(host)
-
-
-def _is_loopback_host(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -252,7 +252,7 @@ def _next_position(answer: Any, length: int, *, is_behind: bool) -> tuple[dict[s
     more = info.get("more_records") if isinstance(info, Mapping) else "unknown"
     if more is False:
         return None, None
-    if more not in (None, True) or (more is None and not info.keys() <= INFO_KEYS):
+    if more is not True and not (more is None and info.keys() <= INFO_KEYS):
         return None, UNKNOWN_SHAPE
     for parameter, key in (("index", "next_index"), ("page_token", "next_page_token")):
         if isinstance(info.get(key), str) and info[key]:

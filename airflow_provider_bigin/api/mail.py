@@ -281,7 +281,7 @@ def _address(email: str, name: Any, field: str, written: str) -> Address:
                 f"{field}: the {what} {text[:40]!r}... has {len(text)} characters, but Bigin allows"
                 f" {MAX_ADDRESS_LENGTH}"
             )
-    return Address(email, name)
+    return Address(_writable(email, field), _writable(name, field))
 
 
 def _refuse_rendered_list(text: str, field: str) -> None:
@@ -296,6 +296,12 @@ def _text(value: Any, field: str, limit: int) -> str:
     text = "" if value is None else str(value)
     if len(text) > limit:
         raise BiginInvalidMailError(f"{field}: {len(text):,} characters, but Bigin allows {limit:,}")
+    return _writable(text, field)
+
+
+def _writable(text: str, field: str) -> str:
+    if not text.isascii() and re.search(r"[\ud800-\udfff]", text):
+        raise BiginInvalidMailError(f"{field}: {text[:40]!a} has half of a character (a lone surrogate)")
     return text
 
 

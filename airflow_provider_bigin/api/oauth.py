@@ -11,7 +11,7 @@ See https://www.bigin.com/developer/docs/apis/v2/oauth-overview.html
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -58,12 +58,17 @@ _PERMANENT_ERRORS = {
 
 @dataclass(frozen=True)
 class Credentials:
-    """What a self client proves itself with, and where."""
+    """
+    What a self client proves itself with, and where.
+
+    ``sandbox_hosts`` are the origins, besides Bigin's and this machine's, where its access tokens may go.
+    """
 
     accounts_server: str
     client_id: str
     client_secret: str = field(repr=False)
     refresh_token: str = field(repr=False)
+    sandbox_hosts: Collection[str] = field(default=(), kw_only=True)
 
     def digest(self) -> str:
         """Name these credentials without telling them; connections with the same ones share it."""
@@ -113,7 +118,7 @@ def refresh_access_token(
         "refresh_token": credentials.refresh_token,
     }
     answer = _post_form(session, f"{credentials.accounts_server}/oauth/v2/token", form, timeout=timeout)
-    return _access_token(answer, now)
+    return _access_token(answer, now, credentials.sandbox_hosts)
 
 
 def exchange_grant_code(
@@ -216,11 +221,12 @@ def _checked_answer(request: str, status: int, body: Any) -> Mapping[str, Any]:
     return body
 
 
-def _access_token(answer: Mapping[str, Any], now: float) -> AccessToken:
+def _access_token(answer: Mapping[str, Any], now: float, sandbox_hosts: Collection[str] = ()) -> AccessToken:
     value = answer.get("access_token")
     if not isinstance(value, str) or not value:
         raise BiginServerError("the accounts server's answer has no access token")
-    return AccessToken(value, now + _lifetime(answer), _trusted_api_domain(answer.get("api_domain")))
+    api_domain = trusted_api_domain(answer.get("api_domain"), sandbox_hosts)
+    return AccessToken(value, now + _lifetime(answer), api_domain)
 
 
 def _lifetime(answer: Mapping[str, Any]) -> float:
@@ -234,11 +240,12 @@ def _lifetime(answer: Mapping[str, Any]) -> float:
     return min(float(seconds), MAX_TOKEN_LIFETIME)
 
 
-def _trusted_api_domain(value: Any) -> str | None:
-    if not isinstance(value, str) or not value:
+def trusted_api_domain(value: Any, sandbox_hosts: Collection[str]) -> str | None:
+    """Return the origin that a token came with, or None if there is none or it is not trusted."""
+    if not isinstance(value, str):
         return None
     try:
-        return checked_api_domain(value)
+        return checked_api_domain(value, sandbox_hosts)
     except BiginConfigurationError:
         return None
 

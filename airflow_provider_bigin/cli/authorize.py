@@ -23,6 +23,7 @@ from airflow_provider_bigin.api.errors import BiginAuthenticationError, BiginErr
 from airflow_provider_bigin.api.oauth import SCOPES, Grant, exchange_grant_code
 from airflow_provider_bigin.cli.check import find_scopes, show_scopes
 from airflow_provider_bigin.cli.connections import refuse_unless_free, save, show
+from airflow_provider_bigin.hooks.connection import configured_sandbox_hosts
 
 #: Names the address of a sandbox, to try the command.
 SANDBOX_VARIABLE = "BIGIN_SANDBOX"
@@ -41,7 +42,10 @@ class SelfClient:
     def center(self) -> DataCenter:
         """The servers to talk to."""
         if self.sandbox:
-            return DataCenter(checked_accounts_server(self.sandbox), checked_api_domain(self.sandbox))
+            trusted = configured_sandbox_hosts()
+            return DataCenter(
+                checked_accounts_server(self.sandbox, trusted), checked_api_domain(self.sandbox, trusted)
+            )
         return get_data_center(self.region)
 
 

@@ -38,13 +38,14 @@ def mail_arguments(holder: Any) -> dict[str, Any]:
     return {name: getattr(holder, name) for name in MAIL_FIELDS}
 
 
-def compose_draft(fields: Mapping[str, Any], files: Sequence[File]) -> Draft:
+def compose_draft(fields: Mapping[str, Any], files: Sequence[File], *, may_be_empty: bool = False) -> Draft:
     """
     Check the fields of a mail and make its draft, without any request.
 
     :param fields: :data:`MAIL_FIELDS`, of which ``files`` is not used. Without a ``record_id`` the mail is
         filed under the record of the first recipient.
     :param files: to be uploaded and attached.
+    :param may_be_empty: whether a mail without content is meant.
     :raises BiginInvalidMailError: naming the field and the offending part.
     """
     from airflow_provider_bigin.api.mail import Mail
@@ -54,7 +55,7 @@ def compose_draft(fields: Mapping[str, Any], files: Sequence[File]) -> Draft:
     mail = Mail.compose(
         **{name: fields[name] for name in MAIL_FIELDS if name not in ("record_id", "module", "files")}
     )
-    if not mail.content.strip():
+    if not mail.content.strip() and not may_be_empty:
         raise BiginInvalidMailError("content: it is empty; give the text of the mail, or a template file")
     record = (
         RecordSearch(parse_module(fields["module"]), mail.to[0].email.casefold())

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from airflow_provider_bigin.api.errors import BiginConfigurationError, BiginInvalidMailError
-from airflow_provider_bigin.hooks.paths import to_path, to_paths
+from airflow_provider_bigin.api.errors import BiginInvalidMailError
+from airflow_provider_bigin.hooks.paths import list_paths, to_path
 
 if TYPE_CHECKING:
     from airflow_provider_bigin.api.files import File
@@ -23,12 +23,12 @@ def files_below(value: Any, root: Any) -> list[File]:
     :param value: as :func:`~airflow_provider_bigin.hooks.paths.to_paths` takes it; relative paths are below
         ``root``.
     :param root: directory, or URL prefix such as ``s3://conn@bucket/reports``.
-    :raises BiginInvalidMailError: if something is no path, or not below ``root`` once links are resolved.
-    :raises BiginConfigurationError: if there is no ``root``.
+    :raises BiginInvalidMailError: if something is not a path, or not below ``root`` once links are resolved,
+        or if there is no ``root``.
     """
-    paths = [_plain(path) for path in to_paths(value, "files")]
+    paths = [_plain(path) for path in list_paths(value, "files")]
     if paths and root in (None, ""):
-        raise BiginConfigurationError(
+        raise BiginInvalidMailError(
             "files: rows and outputs of other tasks name files only below files_root, which is not set"
         )
     return [_file_below(path, _plain(root)) for path in paths]
@@ -62,5 +62,5 @@ def _object_below(path: str, root: str) -> File | None:
 
 
 def _plain(path: Any) -> str:
-    """Write a path as text, one of a local file without its scheme."""
+    """Write a path as text, one of a local file without its scheme. Nothing is made of it yet."""
     return re.sub(r"^(file|local)://", "", str(path))

@@ -200,7 +200,7 @@ def look(
         except BiginError as error:
             verdicts.update(dict.fromkeys(of_record, unread(error)))
         else:
-            gap = emails.gap or _time_gap(emails, bigin_time(client))
+            gap = emails.gap or _time_gap(emails, client)
             for name, suspect in of_record.items():
                 verdicts[name] = judge(suspect, sightings, scene, gap=gap)
 
@@ -243,6 +243,8 @@ def judge(suspect: Suspect, sightings: Iterable[Sighting], scene: Scene, *, gap:
         return InDoubt("its record has an e-mail that could be it, or one that was asked for before")
     if agreeing and not scene.has_all_claims:
         return InDoubt("its record has an e-mail that could be it, or an earlier one whose id is lost")
+    if agreeing and gap:
+        return InDoubt(gap)
     if agreeing:
         return Found(agreeing[0], by_marker=False)
     if doubts or gap:
@@ -362,10 +364,11 @@ def _shares_people(suspect: Suspect, email: Email, digests: Digests) -> bool:
     return email.people is None or not set(digests.people(email.people)).isdisjoint(suspect.people)
 
 
-def _time_gap(emails: EmailList, now: float) -> str | None:
+def _time_gap(emails: EmailList, client: BiginClient) -> str | None:
     """Say that the list's times do not agree with Bigin's clock, if they do not."""
-    times = [email.time for email in emails.emails if email.time and not _is_still_scheduled(email)]
-    if times and max(times) > now + TIME_TOLERANCE:
+    tolerance = CLOCK_SKEW if client.server_time() is None else TIME_TOLERANCE
+    sent = [email for email in emails.emails if email.is_sent and not _is_still_scheduled(email)]
+    if any((email.time or 0.0) > bigin_time(client) + tolerance for email in sent):
         return "the list of its record's e-mails shows times that are still to come"
     return None
 

@@ -13,6 +13,7 @@ from airflow_provider_bigin.api.data_centers import (
     checked_accounts_server,
     checked_api_domain,
     get_data_center,
+    parse_origin,
 )
 from airflow_provider_bigin.api.errors import BiginConfigurationError, BiginInvalidMailError
 from airflow_provider_bigin.api.mail import Address, parse_address
@@ -51,12 +52,17 @@ def read_connection(connection: Connection) -> ConnectionSettings:
     try:
         center = get_data_center(extra.get("region") or DEFAULT_REGION)
         access_token = extra.get("access_token") or None
-        accounts_server = checked_accounts_server(extra.get("accounts_server") or center.accounts_server)
+        sandbox_hosts = configured_sandbox_hosts()
+        accounts_server = checked_accounts_server(
+            extra.get("accounts_server") or center.accounts_server, sandbox_hosts
+        )
         return ConnectionSettings(
-            api_domain=checked_api_domain(extra.get("api_domain") or center.api_domain),
+            api_domain=checked_api_domain(extra.get("api_domain") or center.api_domain, sandbox_hosts),
             api_domain_pinned=bool(extra.get("api_domain")),
             timeout=_timeout(extra.get("timeout")),
-            credentials=None if access_token else _credentials(connection, extra, accounts_server),
+            credentials=None
+            if access_token
+            else _credentials(connection, extra, accounts_server, sandbox_hosts),
             access_token=access_token,
             from_email=parse_address(extra.get("from_email"), "from_email"),
             default_record=_default_record(extra),
@@ -65,7 +71,31 @@ def read_connection(connection: Connection) -> ConnectionSettings:
         raise BiginConfigurationError(f"connection {connection.conn_id!r}: {error}") from None
 
 
-def _credentials(connection: Connection, extra: dict[str, str], accounts_server: str) -> Credentials:
+def configured_sandbox_hosts() -> frozenset[str]:
+    """
+    Return the origins that ``[bigin] sandbox_hosts`` names.
+
+    :raises BiginConfigurationError: if one of them is not an origin.
+    """
+    from airflow.configuration import conf
+
+    names = map(str.strip, conf.get("bigin", "sandbox_hosts", fallback="").split(","))
+    return frozenset(_sandbox_origin(name) for name in names if name)
+
+
+def _sandbox_origin(name: str) -> str:
+    origin = parse_origin(name)
+    if origin is None:
+        raise BiginConfigurationError(
+            f"[bigin] sandbox_hosts in the Airflow configuration: {name!r} is not an origin such as"
+            " http://sandbox.internal:8480; separate several by commas"
+        )
+    return origin
+
+
+def _credentials(
+    connection: Connection, extra: dict[str, str], accounts_server: str, sandbox_hosts: frozenset[str]
+) -> Credentials:
     given = {
         "Client ID (login)": _text(connection.login),
         "Client secret (password)": _text(connection.password),
@@ -77,7 +107,7 @@ def _credentials(connection: Connection, extra: dict[str, str], accounts_server:
             f"{' and '.join(missing)} missing; fill in the three of them, or an access token alone (extra"
             " access_token)"
         )
-    return Credentials(accounts_server, *given.values())
+    return Credentials(accounts_server, *given.values(), sandbox_hosts=sandbox_hosts)
 
 
 def _timeout(value: str | None) -> float:

@@ -20,12 +20,17 @@ def to_paths(value: Any, field: str) -> list[Any]:
     :param field: the name of the argument, for the error.
     :raises BiginInvalidMailError: if something is no path.
     """
+    return [to_path(item, field) for item in list_paths(value, field)]
+
+
+def list_paths(value: Any, field: str) -> list[Any]:
+    """List one path or several as they are written; otherwise as :func:`to_paths`."""
     if value is None or value == "":
         return []
     if isinstance(value, (str, os.PathLike)) or hasattr(value, "protocol"):
-        return [to_path(value, field)]
+        return [value]
     if isinstance(value, Iterable) and not isinstance(value, (bytes, bytearray, dict)):
-        return [to_path(item, field) for item in value]
+        return list(value)
     raise BiginInvalidMailError(f"{field}: {value!r} is neither a path nor a list of paths")
 
 
@@ -34,5 +39,5 @@ def to_path(value: Any, field: str) -> Any:
     if hasattr(value, "protocol"):  # an ObjectStoragePath
         return value
     if not isinstance(value, (str, os.PathLike)) or not str(value).strip():
-        raise BiginInvalidMailError(f"{field}: {value!r} is no path")
+        raise BiginInvalidMailError(f"{field}: {value!r} is not a path")
     return object_storage_path(str(value)) if "://" in str(value) else Path(value)

@@ -152,7 +152,11 @@ class BiginNotifier(BaseNotifier):
         await in_thread(self.notify, context)
 
     def _draft(self, context: Context) -> Draft:
-        from airflow_provider_bigin.compose.arguments import compose_draft, mail_arguments
+        from airflow_provider_bigin.compose.arguments import (
+            compose_draft,
+            mail_arguments,
+            warn_of_empty_subject,
+        )
         from airflow_provider_bigin.hooks.paths import to_paths
         from airflow_provider_bigin.notifications.default_mail import as_html, as_text, read_context
 
@@ -161,7 +165,9 @@ class BiginNotifier(BaseNotifier):
             fields["subject"] = event.subject
         if self.content is None:
             fields["content"] = as_text(event) if self.mail_format == "text" else as_html(event)
-        return compose_draft(fields, to_paths(self.files, "files"))
+        draft = compose_draft(fields, to_paths(self.files, "files"))
+        warn_of_empty_subject(draft.mail.subject)
+        return draft
 
     def _rendered(self, context: Context) -> BiginNotifier:
         """

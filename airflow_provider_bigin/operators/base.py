@@ -90,8 +90,9 @@ class BiginTask(Templated):
         """
         map_index = getattr(context.get("ti"), "map_index", None)
         mapped = mapped_from_upstream(self, map_index, [*template_fields, *self.author_only])
+        own = [name for name in template_fields if name not in mapped]
         self.from_upstream = frozenset(
-            mapped.union(name for name in template_fields if has_reference(getattr(self, name)))
+            mapped.union(name for name in own if has_reference(getattr(self, name)))
         )
         for name, default in self.author_only.items():
             if name in self.from_upstream and getattr(self, name) != default:

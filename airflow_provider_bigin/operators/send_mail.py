@@ -160,11 +160,17 @@ class BiginSendMailOperator(BiginOperator):
 
     def _draft(self) -> Draft:
         """Check all arguments that can be checked without a request."""
-        from airflow_provider_bigin.compose.arguments import compose_draft, mail_arguments
+        from airflow_provider_bigin.compose.arguments import (
+            compose_draft,
+            mail_arguments,
+            warn_of_empty_subject,
+        )
         from airflow_provider_bigin.delivery.policy import ON_UNKNOWN_OUTCOME
 
         self.check_choice("on_unknown_outcome", ON_UNKNOWN_OUTCOME)
-        return compose_draft(mail_arguments(self), self.read_files())
+        draft = compose_draft(mail_arguments(self), self.read_files())
+        warn_of_empty_subject(draft.mail.subject)
+        return draft
 
     def _log_dry_run(self, draft: Draft, completion: Completion) -> None:
         completion.check_files(draft)

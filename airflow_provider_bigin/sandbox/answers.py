@@ -58,6 +58,16 @@ class ApiError(Exception):
         return BiginResponse(self.body, self.status)
 
 
+def without_status(body: bytes) -> bytes:
+    """Return an error without its ``status``, as some of Bigin's are; anything else as it is."""
+    try:
+        error = json.loads(body)
+        (error["data"][0] if "data" in error else error).pop("status", None)
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError):  # HTML, truncated, empty
+        return body
+    return to_json(error)
+
+
 def authentication_failure() -> ApiError:
     """Return the refusal of a call without a usable ``Authorization`` header."""
     return ApiError(401, "AUTHENTICATION_FAILURE", "Authentication failed")
@@ -71,6 +81,11 @@ def invalid_token() -> ApiError:
 def scope_mismatch() -> ApiError:
     """Return the refusal of a token that does not cover the call; real ``details`` are a list here."""
     return ApiError(401, "OAUTH_SCOPE_MISMATCH", "invalid oauth scope to access this URL", [])
+
+
+def page_token_expired() -> ApiError:
+    """Return the refusal of a page that was named too long ago."""
+    return ApiError(400, "EXPIRED_VALUE", "the page_token is expired", {"param_name": "page_token"})
 
 
 def too_many_requests(message: str) -> ApiError:

@@ -25,9 +25,9 @@ class Clock:
         self.offset += seconds
 
 
-def iso(epoch: float) -> str:
+def iso(epoch: float, zone: timezone = ORG_TIME_ZONE) -> str:
     """Return a time as Bigin writes it: organisation's time zone, offset, no fractions."""
-    return datetime.fromtimestamp(int(epoch), ORG_TIME_ZONE).isoformat()
+    return datetime.fromtimestamp(int(epoch), zone).isoformat()
 
 
 def start_of_day(epoch: float) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import APIRouter, HTTPException
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -39,6 +39,21 @@ class Status(_Body):
     reason: str | None = None
 
 
+class OtherMail(_Body):
+    """Body of ``POST /sandbox/mails``."""
+
+    record_id: str
+    module: str = "Contacts"
+    sender: str = "someone@example.net"
+    to: list[str] = ["ada@example.com"]
+    cc: list[str] = []
+    subject: str = ""
+    content: str = ""
+    mail_format: Literal["html", "text"] = "html"
+    received: bool = False
+    ago: float = 0.0
+
+
 class NewRecords(_Body):
     """Body of ``POST /sandbox/records/{module}``."""
 
@@ -60,6 +75,23 @@ async def get_mails(
     """Return mails, newest first."""
     now = sandbox.clock.now()
     return {"mails": [mails.as_json(row, now) for row in mails.newest(sandbox.store, record_id, limit)]}
+
+
+@router.post("/mails")
+async def add_mail(mail: OtherMail, sandbox: SandboxOfRequest) -> dict[str, str]:
+    """File a mail under a record that did not come over the API: a colleague's, or one that was received."""
+    message_id, now = mails.new_id(), sandbox.clock.now()
+    fields: dict[str, Any] = {
+        **dict.fromkeys(("reply_to", "org_email", "scheduled_time")),
+        **mail.model_dump(exclude={"sender", "ago"}),
+        "from": {"email": mail.sender, "user_name": None},
+        "to": [{"email": email} for email in mail.to],
+        "cc": [{"email": email} for email in mail.cc],
+        "bcc": [],
+        "attachments": [],
+    }
+    mails.add(sandbox.store, message_id, fields, "null", now, now - mail.ago)
+    return {"message_id": message_id}
 
 
 @router.get("/mails/count")

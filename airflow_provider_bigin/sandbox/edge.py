@@ -8,7 +8,7 @@ from email.utils import formatdate
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from airflow_provider_bigin.sandbox.answers import sub_concurrency, to_json
+from airflow_provider_bigin.sandbox.answers import sub_concurrency, to_json, without_status
 from airflow_provider_bigin.sandbox.clock import iso
 from airflow_provider_bigin.sandbox.faults import OUTAGES, Answer, Fault
 from airflow_provider_bigin.sandbox.server import drop_connection
@@ -38,7 +38,7 @@ class Edge:
             return
         call = call_of(scope["path"])
         if call is None:
-            await _deliver(await _run(self.app, scope, receive), send, self.sandbox.clock.now())
+            await self._deliver(await _run(self.app, scope, receive), receive, send)
             return
         entry = self.sandbox.traffic.arrived(call, scope, self.sandbox.clock.now())
         answer = await self._answer(call, scope, receive)
@@ -47,7 +47,9 @@ class Edge:
             await drop_connection(scope, receive)
             return
         self._add_headers(answer, scope)
-        await _deliver(answer, send, self.sandbox.clock.now())
+        if _is_api(scope) and answer.status >= 400 and not self.sandbox.settings.error_status:
+            answer.body = without_status(answer.body)
+        await self._deliver(answer, receive, send)
 
     async def _answer(self, call: Call, scope: Scope, receive: Receive) -> Answer | None:
         if call.name != "send_mail":
@@ -65,7 +67,7 @@ class Edge:
     async def _answer_in_time(self, call: Call, scope: Scope, receive: Receive) -> Answer | None:
         fault = self.sandbox.faults.take(call)
         answer = await self._spoilt_answer(call, scope, receive, fault)
-        delay = fault.seconds if fault else 0.0
+        delay = fault.delay if fault else 0.0
         if _is_api(scope):
             delay += self.sandbox.settings.latency
         if delay:
@@ -98,6 +100,27 @@ class Edge:
             answer.headers["x-accesstoken-reset"] = iso(expires_at)
             answer.headers.setdefault("content-disposition", "attachment; filename=response.json")
 
+    async def _deliver(self, answer: Answer, receive: Receive, send: Send) -> None:
+        headers = dict(answer.headers)
+        settings = self.sandbox.settings
+        if settings.date == "nonsense":
+            headers["date"] = "Fri, 31 Dec 99999999999999999999 23:59:59 GMT"
+        elif settings.date == "right":
+            headers["date"] = formatdate(self.sandbox.clock.now() + settings.date_skew, usegmt=True)
+        if answer.status != 204:
+            headers["content-length"] = str(len(answer.body))
+        await send(
+            {
+                "type": "http.response.start",
+                "status": answer.status,
+                "headers": [(k.encode("latin-1"), v.encode("latin-1")) for k, v in headers.items()],
+            }
+        )
+        if answer.pause is None:
+            await send({"type": "http.response.body", "body": answer.body})
+        else:
+            await _send_slowly(answer.body, answer.pause, receive, send)
+
 
 def _is_api(scope: Scope) -> bool:
     path: str = scope["path"]
@@ -120,23 +143,20 @@ async def _run(app: ASGIApp, scope: Scope, receive: Receive) -> Answer:
     return answer
 
 
-async def _deliver(answer: Answer, send: Send, now: float) -> None:
-    headers = {**answer.headers, "date": formatdate(now, usegmt=True)}
-    if answer.status != 204:
-        headers["content-length"] = str(len(answer.body))
-    await send(
-        {
-            "type": "http.response.start",
-            "status": answer.status,
-            "headers": [(k.encode("latin-1"), v.encode("latin-1")) for k, v in headers.items()],
-        }
-    )
-    await send({"type": "http.response.body", "body": answer.body})
+async def _send_slowly(body: bytes, pause: float, receive: Receive, send: Send) -> None:
+    for number in body:
+        await send({"type": "http.response.body", "body": bytes([number]), "more_body": True})
+        if not await _sleep_while_the_client_waits(pause, receive):
+            break
+    await send({"type": "http.response.body"})
 
 
-async def _sleep_while_the_client_waits(seconds: float, receive: Receive) -> None:
+async def _sleep_while_the_client_waits(seconds: float, receive: Receive) -> bool:
+    """Return whether the client still waits."""
     with contextlib.suppress(asyncio.TimeoutError):
         await asyncio.wait_for(_until_the_client_gives_up(receive), seconds)
+        return False
+    return True
 
 
 async def _until_the_client_gives_up(receive: Receive) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+from datetime import timedelta, timezone
 from html.parser import HTMLParser
 from typing import Any
 
@@ -17,6 +18,7 @@ from airflow_provider_bigin.sandbox.answers import (
     invalid_id,
     invalid_module,
     no_content,
+    page_token_expired,
     unknown_url,
 )
 from airflow_provider_bigin.sandbox.auth import authorise
@@ -30,6 +32,7 @@ from airflow_provider_bigin.sandbox.state import Sandbox, SandboxOfRequest
 router = APIRouter(prefix="/bigin/v2/{module}/{record_id}/Emails")
 
 PAGE = 10
+PAGE_TOKEN_LIFETIME = 86400
 _EMPTY_ELEMENT = re.compile(r"<([a-z][a-z0-9]*)>\s*</\1>")
 TYPES = ("sent_from_crm", "scheduled_in_crm", "drafts", "user_emails")
 REWRITTEN_SENDER = {"user_name": "Airflow Sandbox", "email": "no-reply@mail.example.net"}
@@ -37,12 +40,13 @@ REWRITTEN_SENDER = {"user_name": "Airflow Sandbox", "email": "no-reply@mail.exam
 # A mail leaves at "sent_at"; a list shows it :lag seconds after it came to it.
 _IN_LIST = """record_id = :record_id AND CASE :type
     WHEN 'scheduled_in_crm' THEN sent_at > :now AND received_at + :lag <= :now
-    WHEN 'sent_from_crm' THEN sent_at + :lag <= :now
+    WHEN 'sent_from_crm' THEN sent_at + :lag <= :now AND json_extract(mail, '$.received') IS NOT 1
+    WHEN 'all' THEN sent_at + :lag <= :now
     ELSE 0 END"""
 _PLACE = "(SELECT sent_at, number FROM mail WHERE number = :number)"
 # One more than a page tells whether there are more.
 _AFTER = f"""SELECT * FROM mail WHERE {_IN_LIST} AND (:number = 0 OR (sent_at, number) < {_PLACE})
-    ORDER BY sent_at DESC, number DESC LIMIT {PAGE + 1}"""  # noqa: S608 - constants only
+    ORDER BY sent_at DESC, number DESC LIMIT {PAGE + 1} OFFSET :skip"""  # noqa: S608 - constants only
 _END_OF_PAGE_BEFORE = f"""SELECT number FROM mail WHERE {_IN_LIST} AND (sent_at, number) > {_PLACE}
     ORDER BY sent_at, number LIMIT 1 OFFSET {PAGE - 1}"""  # noqa: S608 - constants only
 
@@ -57,34 +61,82 @@ async def list_emails(module: str, record_id: str, request: Request, sandbox: Sa
         raise ApiError(400, "INVALID_DATA", "invalid data", {"param_name": "type"})
     if kind is None and settings.emails_default_empty:
         return no_content()
-    kind = kind or "sent_from_crm"
-    list_name = f"{record_id}/{kind}"
-    number = _number_in(request.query_params.get("index", "0"), list_name)
+    if settings.emails_fields_required and "fields" not in request.query_params:
+        missing = {"param_name": "fields"}
+        raise ApiError(400, "REQUIRED_PARAM_MISSING", "One of the expected parameter is missing", missing)
     now = sandbox.clock.now()
+    kind = kind or "all"
     place = {
         "record_id": record_id,
         "type": kind,
         "now": now,
         "lag": settings.emails_lag,
-        "number": number,
+        **_position(request, f"{record_id}/{kind}", settings, now),
     }
     rows = sandbox.store.rows(_AFTER, **place)
     if not rows:
         return no_content()
-    page, more = rows[:PAGE], len(rows) > PAGE
+    entries = [_entry(row, settings, now) for row in rows[:PAGE]]
+    if settings.emails_fields_required:
+        fields = request.query_params["fields"].split(",")
+        entries = [{name: entry[name] for name in fields if name in entry} for entry in entries]
+    answer: dict[str, Any] = {
+        settings.emails_key: entries
+        if settings.emails_entries == "objects"
+        else [json.dumps(entry) for entry in entries]
+    }
+    if settings.emails_info:
+        answer["info"] = _info(rows, place, sandbox, page=_page(request))
+    return BiginResponse(answer)
+
+
+def _position(request: Request, list_name: str, settings: Settings, now: float) -> dict[str, int]:
+    """Return after which mail a page begins, or how many of the newest it skips."""
+    if settings.emails_paging == "page":
+        return {"number": 0, "skip": PAGE * (_page(request) - 1)}
+    parameter = "page_token" if settings.emails_paging == "page_token" else "index"
+    cursor = request.query_params.get(parameter, "0")
+    if cursor == "0":
+        return {"number": 0, "skip": 0}
+    position = unseal(list_name, cursor)
+    if position is None:
+        raise ApiError(400, "INVALID_DATA", "invalid data", {"param_name": parameter})
+    number, made_at = position
+    if parameter == "page_token" and now > made_at + PAGE_TOKEN_LIFETIME:
+        raise page_token_expired()
+    return {"number": number, "skip": 0}
+
+
+def _page(request: Request) -> int:
+    page = request.query_params.get("page", "1")
+    return max(1, int(page)) if re.fullmatch("[0-9]{1,6}", page) else 1
+
+
+def _info(rows: list[sqlite3.Row], place: dict[str, Any], sandbox: Sandbox, *, page: int) -> dict[str, Any]:
+    """Return what a page says of itself and of those around it.
+
+    :param rows: its mails, and the first of the page that follows.
+    """
+    settings, now = sandbox.settings, int(place["now"])
+    list_name = f"{place['record_id']}/{place['type']}"
+    more = len(rows) > PAGE
+    info = {"per_page": PAGE, "count": min(len(rows), PAGE), "more_records": more}
+    if settings.emails_paging == "none":
+        return {**info, "more_records": True}
+    if settings.emails_paging == "page":
+        return {"page": page, **info}
     before = sandbox.store.value(_END_OF_PAGE_BEFORE, **place)
-    return BiginResponse(
-        {
-            settings.emails_key: [_entry(row, settings, now) for row in page],
-            "info": {
-                "per_page": PAGE,
-                "count": len(page),
-                "next_index": _index(page[-1]["number"], list_name) if more else None,
-                "prev_index": "0" if before is None else _index(before, list_name),
-                "more_records": more,
-            },
-        }
-    )
+    following = seal(list_name, rows[PAGE - 1]["number"], now) if more else None
+    preceding = None if before is None else seal(list_name, before, now)
+    if settings.emails_paging == "next_index":
+        return {**info, "next_index": following, "prev_index": preceding or "0"}
+    return {
+        "page": page,
+        **info,
+        "next_page_token": following,
+        "previous_page_token": preceding,
+        "page_token_expiry": iso(now + PAGE_TOKEN_LIFETIME) if following else None,
+    }
 
 
 @router.get("/{message_id}")
@@ -100,11 +152,14 @@ async def single_mail(
         raise invalid_id(3)
     settings = sandbox.settings
     entry = _entry(row, settings, sandbox.clock.now())
-    entry["sent_time"] = entry.pop("time")
+    if "time" in entry:
+        entry["sent_time"] = entry.pop("time")
     mail = json.loads(row["mail"])
     content = mail["content"]
     if settings.strip_markup and content and mail["mail_format"] != "text":
         content = sanitised(content)
+    if settings.content_footer:
+        content = f"{content or ''}{settings.content_footer}"
     entry.update(
         {
             "content": content,
@@ -124,32 +179,17 @@ def _check(module: str, record_id: str, request: Request, sandbox: Sandbox) -> N
         raise invalid_id(1)
 
 
-def _index(number: int, list_name: str) -> str:
-    """Return the index of the page after a mail."""
-    return seal(list_name, number, 0)
-
-
-def _number_in(index: str, list_name: str) -> int:
-    """Return the mail after which a page begins; 0 for the first page."""
-    if index == "0":
-        return 0
-    position = unseal(list_name, index)
-    if position is None:
-        raise ApiError(400, "INVALID_DATA", "invalid data", {"param_name": "index"})
-    return position[0]
-
-
 def _entry(row: sqlite3.Row, settings: Settings, now: float) -> dict[str, Any]:
     """Return a mail as the list has it: without Bcc and without content."""
     mail = json.loads(row["mail"])
-    return {
+    entry = {
         "message_id": row["message_id"],
-        "subject": mail["subject"],
+        "subject": mail["subject"] and mail["subject"][: settings.emails_subject_length],
         "from": REWRITTEN_SENDER if settings.rewrite_sender else mail["from"],
         "to": _seen(mail["to"], settings),
         "cc": _seen(mail["cc"], settings) or None,
-        "time": iso(row["sent_at"]),
-        "sent": row["sent_at"] <= now,
+        "time": _time(row["sent_at"], settings),
+        "sent": row["sent_at"] <= now and not mail.get("received"),
         "read": False,
         "source": "individual",
         "owner": {"id": OWNER["id"], "name": OWNER["name"]},
@@ -158,6 +198,15 @@ def _entry(row: sqlite3.Row, settings: Settings, now: float) -> dict[str, Any]:
         "linked_record": None,
         "status": mails.status(row, now),
     }
+    return {name: value for name, value in entry.items() if name not in settings.emails_missing}
+
+
+def _time(epoch: float, settings: Settings) -> str:
+    shown = epoch + settings.emails_skew
+    shown -= shown % settings.emails_rounding
+    if settings.emails_utc_offset is None:
+        return iso(shown)[: -len("+03:00")]
+    return iso(shown, timezone(timedelta(hours=settings.emails_utc_offset)))
 
 
 def _seen(addresses: list[dict[str, Any]], settings: Settings) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from airflow_provider_bigin.sandbox.answers import (
     daily_limit,
     invalid_token,
     no_credits,
+    page_token_expired,
     scope_mismatch,
     sub_concurrency,
     to_json,
@@ -32,11 +33,15 @@ HTML_502 = b"""<html>
 
 @dataclass
 class Answer:
-    """A whole HTTP answer, before it leaves."""
+    """A whole HTTP answer, before it leaves.
+
+    :param pause: seconds after each byte of the body; None if it leaves at once.
+    """
 
     status: int
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=lambda: {"content-type": JSON_TYPE})
+    pause: float | None = None
 
 
 def throttled(settings: Settings) -> Answer:
@@ -65,10 +70,12 @@ class Effect:
 
     :param processed: whether the request is carried out first.
     :param change: makes the answer that is sent from the true one; None drops the connection.
+    :param trickles: whether the fault's seconds pass after each byte, not before the answer.
     """
 
     processed: bool
     change: Change
+    trickles: bool = False
 
 
 def _drop(answer: Answer, settings: Settings) -> None:
@@ -117,6 +124,7 @@ EFFECTS: dict[str, Effect] = {
     "502_html_after": Effect(True, _html(502)),
     "503_before": Effect(False, _error(ApiError(503, "INTERNAL_SERVER_ERROR", "Service Unavailable"))),
     "slow": Effect(True, _keep),
+    "trickle": Effect(True, _keep, trickles=True),
     "truncated": Effect(True, _truncate),
     "no_content_type": Effect(True, _without_content_type),
     "item_error": Effect(
@@ -127,6 +135,7 @@ EFFECTS: dict[str, Effect] = {
     "429_credits": Effect(False, _error(no_credits())),
     "429_plain": Effect(False, _error(too_many_requests("Too many requests"))),
     "daily_limit": Effect(False, _error(daily_limit())),
+    "limit_reached": Effect(False, _error(ApiError(400, "LIMIT_REACHED", "limit reached", item=True))),
     "invalid_token": Effect(False, _error(invalid_token())),
     "scope_mismatch": Effect(False, _error(scope_mismatch())),
     "custom_error": Effect(False, _error(_SMTP_TROUBLE)),
@@ -135,6 +144,7 @@ EFFECTS: dict[str, Effect] = {
     "empty_200": Effect(False, lambda answer, settings: Answer(200)),
     "empty_200_after": Effect(True, lambda answer, settings: Answer(200)),
     "success_without_id": Effect(True, _without_message_id),
+    "page_expired": Effect(False, _error(page_token_expired())),
     "throttled": Effect(False, lambda answer, settings: throttled(settings)),
 }
 
@@ -178,6 +188,11 @@ class Fault(BaseModel):
         """What this fault does."""
         return EFFECTS[self.fault]
 
+    @property
+    def delay(self) -> float:
+        """Seconds before the answer."""
+        return 0.0 if self.effect.trickles else self.seconds
+
     def matches(self, call: Call) -> bool:
         """Return whether this fault is meant for such a call; a search is one of the calls on records."""
         name = "records" if call.name == "search" else call.name
@@ -186,9 +201,11 @@ class Fault(BaseModel):
     def alter(self, answer: Answer, settings: Settings) -> Answer | None:
         """Return the answer that is sent instead of the true one; None if the connection is dropped."""
         altered = self.effect.change(answer, settings)
-        if altered is None or self.retry_after is None:
-            return altered
-        return _with_retry_after(altered, self.retry_after)
+        if altered is not None and self.retry_after is not None:
+            altered = _with_retry_after(altered, self.retry_after)
+        if altered is not None and self.effect.trickles:
+            altered.pause = self.seconds
+        return altered
 
 
 def _with_retry_after(answer: Answer, seconds: int) -> Answer:

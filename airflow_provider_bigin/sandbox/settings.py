@@ -28,6 +28,9 @@ class Settings(BaseModel):
     latency: float = Field(default=0.0, ge=0)
     credits_remaining: int | None = None
     concurrency_limit: int | None = None
+    error_status: bool = True
+    date: Literal["right", "missing", "nonsense"] = "right"
+    date_skew: float = 0.0
 
     # Sending
     from_addresses: list[dict[str, Any]] = Field(
@@ -39,12 +42,22 @@ class Settings(BaseModel):
     scheduling: bool = True
 
     # The Emails related list
-    emails_key: Literal["Emails", "email_related_list", "data"] = "Emails"
+    emails_key: Literal["Emails", "email_related_list", "data", "unknown"] = "Emails"
+    emails_info: bool = True
+    emails_entries: Literal["objects", "texts"] = "objects"
+    emails_missing: list[str] = []
+    emails_fields_required: bool = False
+    emails_paging: Literal["next_index", "page_token", "page", "none"] = "next_index"
+    emails_utc_offset: float | None = Field(default=3.0, ge=-23, le=23)
+    emails_skew: float = 0.0
+    emails_rounding: int = Field(default=1, ge=1)
+    emails_subject_length: int | None = Field(default=None, ge=0)
     emails_lag: float = Field(default=0.0, ge=0)
     emails_default_empty: bool = False
     emails_type: bool = True
     single_mail: bool = True
     strip_markup: bool = False
+    content_footer: str = ""
     rewrite_sender: bool = False
     reorder_recipients: bool = False
     emails_outage: Literal["500", "CANNOT_PROCESS", "timeout", "429", "scope", "plan"] | None = None

@@ -91,7 +91,7 @@ def send_email(
         "reply_to": _reply_to(custom_headers),
         "mail_format": "html",
     }
-    draft = compose_draft(fields, to_paths(files, "files"))
+    draft = compose_draft(fields, to_paths(files, "files"), may_be_empty=True)
     hook = BiginHook(BiginHook.default_conn_name if conn_id in (None, "", UNSET_CONN_ID) else conn_id)
     completion = Completion(hook)
     completion.check_files(draft)

@@ -139,3 +139,13 @@ def test_no_from_addresses(sandbox, bigin: Client):
     sandbox.settings(from_addresses=[])
     answer = bigin.get("/settings/emails/actions/from_addresses")
     assert (answer.status_code, answer.content) == (204, b"")
+
+
+def test_a_date_header_that_is_wrong(sandbox, bigin: Client):
+    sandbox.settings(date_skew=5)
+    date = parsedate_to_datetime(bigin.get("/users").headers["date"])
+    assert abs(date.timestamp() - sandbox.now() - 5) < 2
+    sandbox.settings(date="nonsense")
+    assert "9999999" in bigin.get("/users").headers["date"]
+    sandbox.settings(date="missing")
+    assert "date" not in bigin.get("/users").headers

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 
 import pytest
+import requests
 
 from airflow_provider_bigin.sandbox.emails import sanitised
 from tests.sandbox.conftest import ADA, COMPANY, GRACE, Client
@@ -243,3 +244,101 @@ def test_outage(sandbox, bigin: Client, outage, status, code):
         assert (answer.status_code, answer.json()["code"]) == (status, code)
     sandbox.settings(emails_outage=None)
     assert ids(bigin.emails()) == [message_id]
+
+
+def test_pages_as_live_bigin_has_them(sandbox, bigin: Client):
+    sandbox.settings(emails_paging="page_token")
+    sent = [bigin.sent() for _ in range(11)]
+    first = bigin.emails().json()
+    assert first["info"].keys() == {
+        "page",
+        "per_page",
+        "count",
+        "next_page_token",
+        "previous_page_token",
+        "page_token_expiry",
+        "more_records",
+    }
+    token = first["info"]["next_page_token"]
+    assert ids(bigin.emails(page_token=token)) == sent[:1]
+    sandbox.advance(86401)
+    bigin.log_in()
+    answer = bigin.emails(page_token=token)
+    assert (answer.status_code, answer.json()["code"]) == (400, "EXPIRED_VALUE")
+
+
+def test_numbered_pages(sandbox, bigin: Client):
+    sandbox.settings(emails_paging="page")
+    sent = [bigin.sent() for _ in range(11)]
+    assert bigin.emails().json()["info"] == {"page": 1, "per_page": 10, "count": 10, "more_records": True}
+    assert ids(bigin.emails(page=2)) == sent[:1]
+    assert bigin.emails(page=3).status_code == 204
+
+
+def test_a_list_that_does_not_tell_how_it_goes_on(sandbox, bigin: Client):
+    bigin.sent()
+    sandbox.settings(emails_paging="none")
+    assert bigin.emails().json()["info"] == {"per_page": 10, "count": 1, "more_records": True}
+    sandbox.settings(emails_info=False)
+    assert bigin.emails().json().keys() == {"Emails"}
+    sandbox.settings(emails_entries="texts", emails_key="unknown")
+    assert isinstance(bigin.emails().json()["unknown"][0], str)
+
+
+@pytest.mark.parametrize(
+    ("settings", "difference"),
+    [
+        ({"emails_skew": -3}, -3),
+        ({"emails_skew": 100}, 100),
+        ({"emails_utc_offset": -5.5}, 0),
+    ],
+)
+def test_times_in_the_list(sandbox, bigin: Client, settings, difference):
+    sandbox.settings(**settings)
+    bigin.sent()
+    time = datetime.fromisoformat(bigin.emails().json()["Emails"][0]["time"])
+    assert abs(time.timestamp() - sandbox.now() - difference) < 2
+
+
+def test_times_of_whole_minutes_and_without_an_offset(sandbox, bigin: Client):
+    sandbox.settings(emails_rounding=60, emails_utc_offset=None)
+    bigin.sent()
+    time = datetime.fromisoformat(bigin.emails().json()["Emails"][0]["time"])
+    assert (time.second, time.tzinfo) == (0, None)
+
+
+def test_what_a_list_may_leave_out(sandbox, bigin: Client):
+    sandbox.settings(emails_missing=["message_id", "to", "time"], emails_subject_length=3)
+    bigin.sent(subject="Hello")
+    [entry] = bigin.emails().json()["Emails"]
+    assert entry["subject"] == "Hel"
+    assert not {"message_id", "to", "time"} & entry.keys()
+
+
+def test_a_list_that_must_be_told_its_fields(sandbox, bigin: Client):
+    sandbox.settings(emails_fields_required=True)
+    message_id = bigin.sent()
+    answer = bigin.emails()
+    assert (answer.status_code, answer.json()["code"]) == (400, "REQUIRED_PARAM_MISSING")
+    assert bigin.emails(fields="message_id,sent").json()["Emails"] == [
+        {"message_id": message_id, "sent": True}
+    ]
+
+
+def test_a_footer(sandbox, bigin: Client):
+    sandbox.settings(content_footer="<p>Sent with Bigin</p>")
+    for content, shown in (("<p>a</p>", "<p>a</p><p>Sent with Bigin</p>"), (..., "<p>Sent with Bigin</p>")):
+        message_id = bigin.sent(content=content)
+        [mail] = bigin.get(f"/Contacts/{ADA}/Emails/{message_id}").json()["Emails"]
+        assert mail["content"] == shown
+
+
+def test_mails_that_did_not_come_over_the_api(sandbox, bigin: Client):
+    received = sandbox.add_mail("Contacts", ADA, received=True, subject="Re: Hello")
+    colleagues = sandbox.add_mail("Contacts", ADA, to=["x@example.org"], content="<p>m-0</p>", ago=3600)
+    assert ids(bigin.emails()) == [received, colleagues]
+    assert [entry["sent"] for entry in bigin.emails().json()["Emails"]] == [False, True]
+    assert ids(bigin.emails(type="sent_from_crm")) == [colleagues]
+    [mail] = bigin.get(f"/Contacts/{ADA}/Emails/{colleagues}").json()["Emails"]
+    assert mail["content"] == "<p>m-0</p>"
+    assert requests.get(f"{sandbox.url}/", timeout=10).ok, "the inbox shows them"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 
 import pytest
 import requests
@@ -17,6 +18,7 @@ STORED = {
     "500_after",
     "502_html_after",
     "slow",
+    "trickle",
     "truncated",
     "no_content_type",
     "success_without_id",
@@ -237,3 +239,20 @@ def test_a_client_that_dies_in_its_request_is_no_error_of_the_sandbox(sandbox, b
         pass
     assert sandbox.mail_count() == 0
     assert caplog.records == []
+
+
+def test_an_answer_that_trickles(sandbox: SandboxControl, bigin: Client):
+    sandbox.fault("users", "trickle", seconds=0.001)
+    begun = time.monotonic()
+    answer = bigin.get("/users", params={"type": "CurrentUser"})
+    assert answer.json()["users"]
+    assert time.monotonic() - begun >= 0.001 * len(answer.content)
+
+
+def test_an_error_without_a_status(sandbox: SandboxControl, bigin: Client):
+    sandbox.settings(error_status=False)
+    assert bigin.get("/nowhere").json().keys() == {"code", "details", "message"}
+    sandbox.fault("send_mail", "limit_reached")
+    assert bigin.send_mail().json()["data"][0].keys() == {"code", "details", "message"}
+    sandbox.fault("send_mail", "502_html")
+    assert "502" in bigin.send_mail().text

@@ -55,6 +55,15 @@ def clock(sandbox: SandboxControl, monkeypatch: pytest.MonkeyPatch) -> SandboxCl
 
 
 @pytest.fixture
+def still_time(clock: SandboxClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no time pass but what is waited, however slow the machine is."""
+    from airflow_provider_bigin.sandbox.clock import Clock
+
+    now = clock.time()
+    monkeypatch.setattr(Clock, "now", lambda clock: now + clock.offset)
+
+
+@pytest.fixture
 def hook(
     sandbox: SandboxControl, connect: Callable[..., str], clock: SandboxClock, monkeypatch: pytest.MonkeyPatch
 ) -> Any:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import replace
@@ -36,6 +37,13 @@ class Registry:
         return nullcontext()
 
 
+class Unlocked(FileTokenCache):
+    """What another machine sees of the files of this one."""
+
+    def lock(self, name):
+        return nullcontext()
+
+
 @pytest.fixture
 def credentials(sandbox):
     connection = sandbox.connection()
@@ -56,8 +64,8 @@ def process(credentials, cache, clock):
 
     def start(**others):
         sessions.append(new_session())
-        arguments = {"credentials": credentials, "cache": cache, "clock": clock, **others}
-        return SharedToken(session=sessions[-1], timeout=5, **arguments)
+        arguments = {"credentials": credentials, "cache": cache, "clock": clock, "timeout": 5, **others}
+        return SharedToken(session=sessions[-1], **arguments)
 
     yield start
     for session in sessions:
@@ -141,6 +149,16 @@ def test_nothing_secret_is_on_the_disk(process, cache, credentials):
     for secret in (token.value, credentials.refresh_token, credentials.client_secret, credentials.client_id):
         assert secret.encode() not in kept
     assert token.api_domain.encode() not in kept
+
+
+def test_a_kept_token_leads_nowhere_that_is_not_trusted_any_more(process, sandbox, credentials):
+    elsewhere = "http://sandbox.internal:8480"
+    sandbox.settings(token_api_domain=elsewhere)
+    trusting = replace(credentials, sandbox_hosts=frozenset({elsewhere}))
+    assert process(credentials=trusting).get().api_domain == elsewhere
+    assert process(credentials=trusting).get().api_domain == elsewhere
+    assert process().get().api_domain is None
+    assert sandbox.counts()["token"] == 1
 
 
 # ---- throttle ----
@@ -267,6 +285,74 @@ def test_a_wrong_client_secret_does_not_disturb_others(process, sandbox, credent
             process(credentials=wrong).get()
     assert process().get() == token
     assert sandbox.counts()["token"] == 2
+
+
+# ---- a holder of the lock that is frozen ----
+
+
+@pytest.fixture
+def frozen_holder(cache):
+    """A process that has the lock and does not go on."""
+    with ThreadPoolExecutor(1) as another_thread:
+        for file in cache.directory.glob("*.lock"):
+            holder = cache.lock(file.name.removesuffix(".lock"))
+            another_thread.submit(holder.__enter__).result()
+            yield
+            another_thread.submit(holder.__exit__, None, None, None).result()
+
+
+@pytest.fixture
+def used_cache(process, sandbox):
+    process().get()
+    sandbox.advance(HOUR)
+
+
+@pytest.fixture(autouse=True)
+def brief_looks(monkeypatch):
+    monkeypatch.setattr("airflow_provider_bigin.api.access_token.LOCK_TIMEOUT", 0.05)
+    monkeypatch.setattr("airflow_provider_bigin.api.token_cache.LOCK_TIMEOUT", 0.05)
+
+
+def test_who_waits_behind_a_frozen_process_takes_the_token_that_comes(
+    process, sandbox, cache, credentials, used_cache, frozen_holder
+):
+    waiting = process(timeout=60)
+    with ThreadPoolExecutor(1) as thread:
+        token = thread.submit(waiting.get)
+        time.sleep(0.2)
+        assert not token.done()
+        elsewhere = process(cache=Unlocked(cache.directory)).get()
+        assert token.result(timeout=5) == elsewhere
+    assert sandbox.counts()["token"] == 2
+
+
+def test_nobody_waits_behind_a_frozen_process_for_longer_than_a_request_takes(
+    process, sandbox, used_cache, frozen_holder, monkeypatch
+):
+    monkeypatch.setattr("airflow_provider_bigin.api.access_token.SETTLE_TIME", 0.1)
+    begun = time.monotonic()
+    assert process(timeout=0.3).get().value
+    assert time.monotonic() - begun < 2
+    assert sandbox.counts()["token"] == 2
+
+
+def test_who_waits_behind_one_that_waits_for_a_throttle_to_end_waits_too(
+    process, sandbox, cache, used_cache, frozen_holder, monkeypatch
+):
+    monkeypatch.setattr("airflow_provider_bigin.api.access_token.SETTLE_TIME", 0.1)
+    sandbox.throttle_tokens(24 * HOUR)
+    with monkeypatch.context() as impatient:
+        impatient.setattr("airflow_provider_bigin.api.access_token.PATIENCE", 0.0)
+        with pytest.raises(errors.BiginTokenLimitError):
+            process(cache=Unlocked(cache.directory)).get()
+    sandbox.throttle_tokens(0)
+    with ThreadPoolExecutor(1) as thread:
+        token = thread.submit(process(timeout=0.1).get)
+        time.sleep(1)
+        assert not token.done()
+        sandbox.advance(70)
+        assert token.result(timeout=10).value
+    assert sandbox.counts()["token"] == 3
 
 
 # ---- a cache that does not work ----

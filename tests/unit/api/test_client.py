@@ -2,12 +2,17 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from urllib3.connection import HTTPConnection
 
 from airflow_provider_bigin.api import errors
+from airflow_provider_bigin.api.clock import SystemClock
 from airflow_provider_bigin.api.mail import Mail
+from airflow_provider_bigin.hooks.bigin import BiginHook
 
 ADA = "5000000000000000101"
 MAIL = Mail.compose(
@@ -95,8 +100,6 @@ def test_a_refusal_is_surely_not_sent(client, sandbox, fault, error_class):
 
 
 def test_a_slow_answer_is_an_unknown_outcome(sandbox, connect, clock):
-    from airflow_provider_bigin.hooks.bigin import BiginHook
-
     client = BiginHook(connect(sandbox, timeout="0.2")).get_conn()
     sandbox.fault("send_mail", "slow", seconds=1)
     with pytest.raises(errors.BiginOutcomeUnknownError, match="ReadTimeout"):
@@ -104,8 +107,6 @@ def test_a_slow_answer_is_an_unknown_outcome(sandbox, connect, clock):
 
 
 def test_a_server_that_is_not_there_took_nothing(sandbox, connect, clock):
-    from airflow_provider_bigin.hooks.bigin import BiginHook
-
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     client = BiginHook(connect(sandbox, api_domain=f"http://127.0.0.1:{port}")).get_conn()
@@ -117,8 +118,6 @@ def test_a_server_that_is_not_there_took_nothing(sandbox, connect, clock):
 
 
 def test_a_redirect_is_not_followed_with_the_token(sandbox, connect, clock):
-    from airflow_provider_bigin.hooks.bigin import BiginHook
-
     requests = []
 
     def answer(server):
@@ -184,6 +183,44 @@ def test_a_mail_whose_recipients_are_all_blocked_is_a_failure(client, sandbox):
     sandbox.settings(blocked_addresses=["ada.lovelace@example.org"])
     with pytest.raises(errors.BiginInvalidMailError, match="of those nobody got the mail"):
         client.send_mail("Contacts", ADA, MAIL)
+
+
+@pytest.mark.parametrize("blocked", ["ADA.Lovelace@Example.org", "ada.lovelace@example.org"])
+def test_a_mail_that_only_a_copy_of_arrives_is_a_failure(client, sandbox, blocked):
+    sandbox.settings(blocked_addresses=[blocked])
+    mail = Mail.compose(
+        from_email="ada@example.com",
+        to="Ada.lovelace@example.org",
+        cc="cc@example.org",
+        bcc="audit@example.org",
+    )
+    with pytest.raises(errors.BiginInvalidMailError, match="of those nobody got the mail") as error:
+        client.send_mail("Contacts", ADA, mail)
+    assert error.value.sent == "no"
+
+
+def test_a_refused_token_is_renewed_without_a_status_too(client, sandbox):
+    client.get_current_user()
+    sandbox.settings(error_status=False)
+    sandbox.expire_tokens()
+    assert client.send_mail("Contacts", ADA, MAIL).message_id
+    assert len(sandbox.mails()) == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "error_class"),
+    [
+        ("limit_reached", errors.BiginDailyLimitError),
+        ("daily_limit", errors.BiginDailyLimitError),
+        ("record_locked", errors.BiginRecordLockedError),
+    ],
+)
+def test_a_refusal_without_a_status_is_surely_not_sent(client, sandbox, fault, error_class):
+    sandbox.settings(error_status=False)
+    sandbox.fault("send_mail", fault)
+    with pytest.raises(error_class) as error:
+        client.send_mail("Contacts", ADA, MAIL)
+    assert error.value.sent == "no"
 
 
 def test_a_record_that_does_not_exist(client):
@@ -301,6 +338,115 @@ def test_the_time_is_bigins(client, sandbox):
     sandbox.advance(5000)
     assert abs(client.server_time() - sandbox.now()) < 2
     assert sandbox.counts()["send_mail"] == 0
+
+
+def test_bigins_time_does_not_follow_our_own_clock(sandbox, connect, monkeypatch):
+    class SteppedClock(SystemClock):
+        step = 0.0
+
+        def time(self):
+            return super().time() + self.step
+
+    hook = BiginHook(connect(sandbox))
+    hook.clock = SteppedClock()
+    client = hook.get_conn()
+    client.get_current_user()
+    hook.clock.step = 7200.0
+    assert abs(client.server_time() - sandbox.now()) < 2
+
+
+@pytest.mark.parametrize("date", ["missing", "nonsense"])
+def test_a_date_that_is_none_costs_one_request_and_no_mail(client, sandbox, date):
+    sandbox.settings(date=date)
+    assert client.server_time() is None
+    assert client.send_mail("Contacts", ADA, MAIL).message_id
+    assert client.server_time() is None
+    sandbox.settings(date="right")
+    assert client.server_time() is None, "it is not asked for again"
+    client.get_current_user()
+    assert abs(client.server_time() - sandbox.now()) < 2
+
+
+@pytest.mark.parametrize(
+    ("skew", "is_believed"), [(3600, True), (-3600, True), (90000, False), (-90000, False)]
+)
+def test_a_date_that_is_more_than_a_day_off_is_none(client, sandbox, skew, is_believed):
+    sandbox.settings(date_skew=skew)
+    time = client.server_time()
+    assert (time is not None) is is_believed
+    assert time is None or abs(time - sandbox.now() - skew) < 2
+
+
+def test_a_date_that_came_late_is_none(client, sandbox, clock, monkeypatch):
+    """As when the process was frozen while the answer lay in its socket."""
+    request = client._session.request
+
+    def freeze_after(*args, **kwargs):
+        answer = request(*args, **kwargs)
+        sandbox.advance(6)
+        return answer
+
+    client.get_current_user()
+    monkeypatch.setattr(client._session, "request", freeze_after)
+    client.get_current_user()
+    assert abs(client.server_time() - sandbox.now()) < 2
+
+
+@pytest.mark.parametrize("part", ["head", "body"])
+def test_an_answer_that_trickles_ends_in_time(sandbox, connect, clock, part):
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 400\r\n\r\n" + b" " * 400
+    with trickling_server(answer, at_once=0 if part == "head" else 60) as url:
+        client = BiginHook(connect(sandbox, timeout="0.5", api_domain=url)).get_conn()
+        begun = time.monotonic()
+        with pytest.raises(errors.BiginOutcomeUnknownError, match="ReadTimeout"):
+            client.send_mail("Contacts", ADA, MAIL)
+    assert time.monotonic() - begun < 1
+
+
+def test_a_token_that_trickles_ends_in_time(sandbox, connect, clock, monkeypatch):
+    monkeypatch.setenv("AIRFLOW__BIGIN__TOKEN_CACHE", "none")
+    sandbox.fault("token", "trickle", seconds=0.1)
+    begun = time.monotonic()
+    with pytest.raises(errors.BiginConnectionError, match="no answer from the accounts server"):
+        BiginHook(connect(sandbox, timeout="0.5")).get_conn().send_mail("Contacts", ADA, MAIL)
+    assert time.monotonic() - begun < 1
+
+
+def test_who_is_connected_too_late_sends_nothing(sandbox, connect, monkeypatch):
+    connect_at_last = HTTPConnection.connect
+
+    def connect_slowly(connection):
+        connect_at_last(connection)
+        time.sleep(0.3)
+
+    client = BiginHook(connect(sandbox, timeout="0.2")).get_conn()
+    client._tokens.get()
+    client.close()
+    monkeypatch.setattr(HTTPConnection, "connect", connect_slowly)
+    with pytest.raises(errors.BiginConnectionError) as error:
+        client.send_mail("Contacts", ADA, MAIL)
+    assert error.value.sent == "no"
+    assert sandbox.mails() == []
+
+
+@contextmanager
+def trickling_server(answer, at_once):
+    """Answer one request: some bytes at once, then one every 50 ms."""
+
+    def serve():
+        connection, _ = server.accept()
+        with connection, suppress(OSError):
+            connection.recv(65536)
+            connection.sendall(answer[:at_once])
+            for byte in answer[at_once:]:
+                connection.sendall(bytes([byte]))
+                time.sleep(0.05)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        thread.join()
 
 
 def test_no_secret_in_any_text(client, sandbox):

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from requests import Request
+from requests.adapters import HTTPAdapter
 
 from airflow_provider_bigin.api.data_centers import (
     DATA_CENTERS,
@@ -38,7 +41,7 @@ def test_the_hosts_of_the_table_are_trusted(center):
 
 
 @pytest.mark.parametrize(
-    "url", ["http://127.0.0.1:8480", "http://127.8.9.10", "https://localhost:1", "http://[::1]:8480/"]
+    "url", ["http://127.0.0.1:8480", "http://127.8.9.10", "https://localhost:65535", "http://[::1]:8480/"]
 )
 def test_loopback_is_trusted(url):
     assert checked_api_domain(url) == url.rstrip("/")
@@ -64,6 +67,20 @@ def test_loopback_is_trusted(url):
         "ftp://127.0.0.1",
         "http://127.0.0.1:port",
         "http://[::1",
+        "http://[::1%25lo]",
+        "http://evil.example\\[::1]",
+        "http://evil.example [::1]",
+        "http://127.0.0.1:8080/any?x#127.0.0.1:8080",
+        "http://127.0.0.1:0",
+        "http://127.0.0.1:65536",
+        "http://127.0.0.1:8480\n",
+        "http://127.0.0.1:\u0661",
+        "http://127.0.0.1//",
+        "http://127.0.0.256",
+        "http://127.0.0.010",
+        "http://127.1",
+        "http://localho\u017ft",
+        "http://sandbox.internal:8480",
     ],
 )
 def test_no_other_host_is_trusted_with_a_token(url):
@@ -71,11 +88,20 @@ def test_no_other_host_is_trusted_with_a_token(url):
         checked_api_domain(url)
 
 
-@given(st.text() | st.from_regex(r"https?://[a-z0-9.@:\[\]#\\/?%-]{0,30}", fullmatch=True))
-def test_what_is_trusted_is_loopback_or_of_the_table(url):
+ORIGIN_LIKE = st.from_regex(
+    r"(https?|HTTP|ftp)://[a-z0-9.@:\[\]#\\/?%&;= \t\n-]{0,20}"
+    r"(localhost|127\.[0-9.]{1,12}|\[::1\]|www\.zohoapis\.com|sandbox)[a-z0-9.@:\[\]#\\/?%\n-]{0,20}",
+    fullmatch=True,
+)
+
+
+@given(st.text() | ORIGIN_LIKE)
+def test_what_is_trusted_leads_to_this_machine_or_to_bigin(url):
     try:
-        origin = checked_api_domain(url)
+        origin = checked_api_domain(url, frozenset({"http://sandbox"}))
     except BiginConfigurationError:
         return
-    host = urlsplit(origin).hostname or ""
-    assert host in ("localhost", "::1") or host.startswith("127.") or "zohoapis" in host
+    request = Request("GET", f"{origin}/bigin/v2/users").prepare()
+    host = HTTPAdapter().get_connection_with_tls_context(request, verify=True).host
+    assert urlsplit(request.url).path == "/bigin/v2/users"
+    assert host in ("localhost", "www.zohoapis.com", "sandbox") or ip_address(host).is_loopback

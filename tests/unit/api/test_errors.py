@@ -54,6 +54,8 @@ def test_details_in_any_form(details):
         (400, "INVALID_DATA", "invalid email", {"api_name": "to"}, errors.BiginInvalidRequestError),
         (400, "NOT_ALLOWED", "bounced earlier", {}, errors.BiginInvalidRequestError),
         (400, "LIMIT_EXCEEDED", "daily limit", {}, errors.BiginDailyLimitError),
+        (400, "LIMIT_REACHED", "limit reached", {}, errors.BiginDailyLimitError),
+        (429, "LIMIT_REACHED", "limit reached", {}, errors.BiginDailyLimitError),
         (400, "RECORD_LOCKED", "locked", {}, errors.BiginRecordLockedError),
         (400, "CUSTOM_ERROR", "smtp", {}, errors.BiginServerError),
         (429, "TOO_MANY_REQUESTS", "sub-concurrency limit of 10 reached", {}, errors.BiginRateLimitError),
@@ -68,6 +70,10 @@ def test_details_in_any_form(details):
 def test_codes(status, code, message, details, error_class):
     body = {"code": code, "message": message, "details": details, "status": "error"}
     assert type(error_from_answer("POST /x", status, body)) is error_class
+    if status >= 400:
+        del body["status"]
+        assert type(error_from_answer("POST /x", status, body)) is error_class
+        assert type(error_from_answer("POST /x", status, {"data": [body]})) is error_class
 
 
 @pytest.mark.parametrize(
@@ -84,6 +90,25 @@ def test_codes(status, code, message, details, error_class):
 )
 def test_bodies_that_are_not_bigins(status, error_class):
     assert type(error_from_answer("POST /x", status, None)) is error_class
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"message": "Forbidden"},
+        {"code": 403, "message": "Forbidden"},
+        {"code": "403", "message": "Forbidden"},
+        {"code": "FORBIDDEN"},
+        {"status": "error", "message": "upstream refused"},
+        {"status": 403, "code": "forbidden", "message": "Blocked"},
+        {"error": {"code": "FORBIDDEN", "message": "Blocked"}},
+        {"data": [{"code": "SUCCESS", "message": "sent", "status": "success", "details": {}}]},
+    ],
+)
+def test_json_that_is_not_bigins(body):
+    error = error_from_answer("POST /x", 403, body)
+    assert type(error) is errors.BiginServerError
+    assert error.message == "the answer is not one of Bigin's"
 
 
 def test_the_credits_header_tells_which_limit():

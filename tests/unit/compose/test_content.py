@@ -23,7 +23,7 @@ def test_a_template_file(environment, tmp_path, extension):
     ["mail.j2", "templates/mail.mjml", "mail.htm", "templates/mail", "mails\\a", "mails/{{ ds }}.tpl"],
 )
 def test_the_name_of_no_template_file_is_not_mailed(environment, content):
-    with pytest.raises(BiginInvalidMailError, match="content: .*end it with a space"):
+    with pytest.raises(BiginInvalidMailError, match=r"content: .*end it with a space"):
         read_content(content, environment)
 
 

@@ -5,7 +5,7 @@ import logging
 import pytest
 from airflow import DAG
 
-from airflow_provider_bigin.api.errors import BiginError, BiginInvalidMailError
+from airflow_provider_bigin.api.errors import BiginError, BiginNotFoundError
 from airflow_provider_bigin.notifications.bigin import BiginNotifier, send_bigin_mail_notification
 from airflow_provider_bigin.version_compat import BaseNotifier
 from tests.asyncio_debug import MAX_BLOCK, run_and_find_blocking
@@ -44,9 +44,7 @@ def test_a_given_record_comes_before_the_connection_s(hook, connect, sandbox, ma
 
 def test_no_record_is_an_error_that_says_so(hook, sandbox, make_context):
     notifier = BiginNotifier(to="nobody@example.org")
-    with pytest.raises(
-        BiginInvalidMailError, match=r"'bigin_default' names no default record.*nobody@example\.org"
-    ):
+    with pytest.raises(BiginNotFoundError, match=r"no record has the address nobody@example\.org"):
         notifier.notify(make_context())
     assert sandbox.mails() == []
 
@@ -112,7 +110,7 @@ def test_tasks_that_share_a_notifier_have_their_own_texts(hook, sandbox, make_co
 @pytest.mark.parametrize(
     ("broken", "why"),
     [
-        ({"to": "nobody@example.org"}, "no contact has the address nobody@example.org"),
+        ({"to": "nobody@example.org"}, "no record has the address nobody@example.org"),
         ({"to": "opted.out@example.org"}, "NO_PERMISSION (HTTP 403)"),
         ({"to": "ada.lovelace@example.org", "subject": "{{ nothing.there }}"}, "'nothing' is undefined"),
         ({"to": "ada.lovelace@example.org", "bigin_conn_id": "no_such_connection"}, "no_such_connection"),
@@ -135,7 +133,7 @@ def test_a_notification_that_fails_does_not_stand_before_the_failure(
 
 def test_without_a_failure_to_tell_its_own_is_raised(hook, sandbox, make_context):
     notifier = BiginNotifier(to="nobody@example.org")
-    with pytest.raises(BiginError, match="no contact"):
+    with pytest.raises(BiginError, match="no record"):
         notifier(make_context(state="running", exception=None))
 
 
@@ -194,6 +192,6 @@ def test_awaited_it_raises_so_that_the_alert_counts_as_failed(hook, sandbox, cap
     async def alert():
         await BiginNotifier(to="nobody@example.org", context={"dag_run": {"dag_id": "report"}})
 
-    with pytest.raises(BiginError, match="no contact"):
+    with pytest.raises(BiginError, match="no record"):
         run_and_find_blocking(alert())
     assert "The notification failed: " in caplog.text

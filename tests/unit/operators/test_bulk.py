@@ -11,12 +11,87 @@ import pytest
 
 from airflow_provider_bigin.api import errors
 from airflow_provider_bigin.api.client import BiginClient
+from airflow_provider_bigin.compose.arguments import MAIL_FIELDS
 from airflow_provider_bigin.delivery import many
 from airflow_provider_bigin.delivery.journal import KEY_PREFIX, MAX_AGE
+from airflow_provider_bigin.operators.bulk import ROW_FIELDS
 from airflow_provider_bigin.version_compat import AirflowFailException
 from tests.task_instance import StateStore, TaskInstance
 
 ADA, GRACE = "5000000000000000101", "5000000000000000102"
+
+
+class Unprintable:
+    def __str__(self):
+        raise RuntimeError("cannot be printed")
+
+    __repr__ = __str__
+
+
+class Locked(dict):
+    def __contains__(self, key):
+        raise RuntimeError("locked")
+
+
+def broken_addresses():
+    yield "a@example.org"
+    raise OSError("the file is gone")
+
+
+DEEP: list = []
+for _ in range(5000):
+    DEEP = [DEEP]
+LOOP: dict = {}
+LOOP["content"] = LOOP["to"] = LOOP
+
+#: Values that rows may hold and mails may not; and what is not a row.
+STRANGE = [
+    {"subject": "\ud800"},
+    {"content": "<p>\udfff</p>"},
+    {"to": "\ud83d@example.org"},
+    {"to": "a\ud83d <a@example.org>"},
+    {"name": "\ud800"},
+    {"name": Unprintable()},
+    {"subject": Unprintable()},
+    {"content": Unprintable()},
+    {"to": Unprintable()},
+    {"cc": [Unprintable()]},
+    {"record_id": Unprintable()},
+    {"module": Unprintable()},
+    {"record_id": 10**5000},
+    {"subject": 10**5000},
+    {"attachments": 10**5000},
+    {"scheduled_time": 10**5000},
+    {"scheduled_time": "9999-99-99T00:00:00Z"},
+    {"mail_format": ["html"]},
+    {"mail_format": {}},
+    {"org_email": ["yes"]},
+    {"org_email": 10**5000},
+    {"to": LOOP},
+    {"to": [LOOP, LOOP]},
+    {"to": DEEP},
+    {"to": b"a@example.org"},
+    {"to": broken_addresses()},
+    {"to": {"email": 7}},
+    {"to": {"email": "a@example.org", "user_name": LOOP}},
+    {"reply_to": object()},
+    {"from_email": {"user_name": "x"}},
+    {"files": "report.pdf"},
+    {"files": "nowhere://bucket/report.pdf"},
+    {"files": "a\0b"},
+    {"files": [LOOP]},
+    {"content": ""},
+    {"content": None},
+    {"content": "x" * 200_000},
+    Locked(),
+    DEEP,
+    10**5000,
+    "\ud800",
+    b"\xff",
+    Unprintable(),
+    float("nan"),
+    None,
+]
 
 
 class KilledWorkerError(BaseException):
@@ -126,7 +201,7 @@ class TestMails:
 
     def test_values_are_not_escaped_in_text(self, make_instance, sandbox):
         rows = [{"record_id": ADA, "to": "a@example.org", "name": "B & J", "mail_format": "text"}]
-        make_instance(rows, content="{{ mail.name }}").run()
+        make_instance(rows, content="{{ mail.name }}", row_fields=("record_id", "to", "mail_format")).run()
         assert sandbox.mails()[0]["content"] == "B & J"
 
     def test_what_a_row_holds_is_no_template(self, make_instance, sandbox):
@@ -143,7 +218,9 @@ class TestMails:
 
     def test_what_a_row_does_not_name_comes_from_the_operator(self, make_instance, sandbox):
         rows = [{"name": "x"}, {"name": "y", "record_id": GRACE, "cc": "other@example.org"}]
-        make_instance(rows, record_id=ADA, to="team@example.org", cc="boss@example.org").run()
+        make_instance(
+            rows, record_id=ADA, to="team@example.org", cc="boss@example.org", row_fields=("record_id", "cc")
+        ).run()
         assert {
             (mail["record_id"], mail["to"][0]["email"], mail["cc"][0]["email"]) for mail in sandbox.mails()
         } == {(ADA, "team@example.org", "boss@example.org"), (GRACE, "team@example.org", "other@example.org")}
@@ -163,7 +240,8 @@ class TestMails:
             {"record_id": ADA, "to": "no address", "name": "x"},
             {"record_id": ADA, "to": "a@example.org", "name": 0},
             {"record_id": ADA, "to": "a@example.org", "name": "x", "module": "Leads"},
-            {"record_id": ADA, "to": "a@example.org", "name": "x", "scheduled_time": "tomorrow"},
+            {"record_id": ADA, "to": "a@example.org", "name": "x", "content": " "},
+            {"record_id": ADA, "to": "a@example.org", "name": "x", "bcc": "spy@example.org"},
             {"record_id": ADA, "to": "a@example.org", "name": "x", "files": "/nowhere.pdf"},
         ],
         ids=str,
@@ -176,6 +254,53 @@ class TestMails:
         result = instance.run()
         assert statuses(result) == ["sent", "failed", "sent"]
         assert sandbox.counts()["send_mail"] == 2
+
+    @pytest.mark.parametrize("values", STRANGE, ids=range(len(STRANGE)))
+    def test_no_strange_value_stops_the_other_rows(self, make_instance, sandbox, tmp_path, values):
+        good, results = people(sandbox, 3), tmp_path / "results.jsonl"
+        bad = values if type(values) is not dict else {"record_id": ADA, "to": "a@example.org", **values}
+        instance = make_instance(
+            lambda context: [good[0], bad, good[1], bad, good[2]],
+            subject="Hello",
+            content="Hi{{ mail.name | default('') }}",
+            row_fields=MAIL_FIELDS,
+            files_root="nowhere://bucket",
+            fail_on="never",
+            results_path=results,
+        )
+        assert statuses(instance.run()) == ["sent", "failed", "sent", "failed", "sent"]
+        assert all(json.loads(line)["detail"] for line in results.read_text().splitlines()[1::2])
+
+    @pytest.mark.parametrize("name", sorted({*MAIL_FIELDS} - {*ROW_FIELDS}))
+    def test_a_row_sets_no_more_than_it_may(self, make_instance, sandbox, tmp_path, name):
+        (tmp_path / "a.txt").write_text("a")
+        value = str(tmp_path / "a.txt") if name == "files" else "x@example.org"
+        rows = [{"record_id": ADA, "to": "a@example.org", "name": "x", name: value}]
+        results = tmp_path / "results.jsonl"
+        make_instance(rows, fail_on="never", results_path=results).run()
+        assert f"names {name}, which rows may not set" in results.read_text()
+        assert "row_fields" in results.read_text()
+        assert sandbox.counts()["send_mail"] == sandbox.counts()["files"] == 0
+
+    @pytest.mark.parametrize("path", ["/etc/passwd", "../secret.txt", "link.txt", "file:///etc/passwd"])
+    def test_a_row_names_no_file_outside_of_files_root(self, make_instance, sandbox, tmp_path, path):
+        root = tmp_path / "root"
+        root.mkdir()
+        (tmp_path / "secret.txt").write_text("s")
+        (root / "link.txt").symlink_to(tmp_path / "secret.txt")
+        (root / "a.txt").write_text("a")
+        rows = [
+            {"record_id": ADA, "to": "a@example.org", "name": "x", "files": files}
+            for files in ("a.txt", path, ["a.txt", path])
+        ]
+        options = {"row_fields": ("record_id", "to", "files"), "fail_on": "never"}
+        assert statuses(make_instance(rows, files_root=root, **options).run()) == ["sent", "failed", "failed"]
+        assert sandbox.counts()["files"] == 1
+        assert sandbox.counts()["send_mail"] == 1
+
+    def test_an_empty_subject_is_said_once(self, make_instance, sandbox, caplog):
+        make_instance(people(sandbox, 5), subject="").run()
+        assert caplog.text.count("subject: it is empty") == 1
 
     def test_a_callable_gives_the_rows(self, make_instance, sandbox):
         make_instance(
@@ -200,6 +325,9 @@ class TestMails:
             {"max_concurrency": 11},
             {"results_path": "results.xlsx"},
             {"files": "/nowhere.pdf"},
+            {"content": "mails/invitation.mjml"},
+            {"row_fields": ("to", "cost")},
+            {"row_fields": "to"},
             {"subject": "{{ mail.name"},
         ],
         ids=str,
@@ -239,7 +367,12 @@ class TestMails:
         (tmp_path / "b.txt").write_text("b")
         rows = people(sandbox, 30)
         rows[7]["files"] = [str(tmp_path / "a.txt"), f"file://{tmp_path}/b.txt"]
-        make_instance(rows, files=str(tmp_path / "a.txt")).run()
+        make_instance(
+            rows,
+            files=str(tmp_path / "a.txt"),
+            row_fields=("record_id", "to", "files"),
+            files_root=tmp_path,
+        ).run()
         assert sandbox.counts()["files"] == 2
         assert sorted(len(mail["attachments"]) for mail in sandbox.mails()) == [1] * 29 + [2]
 
@@ -521,7 +654,7 @@ class TestWithStore:
         for row in rows[:40]:
             row["to"] = [f"recipient{n}.of.many@example.org" for n in range(50)]
             row["cc"] = [f"copy{n}.of.many@example.org" for n in range(50)]
-        make_instance(rows).run()
+        make_instance(rows, row_fields=("record_id", "to", "cc")).run()
         assert store.writes <= 200 / 20
         assert max(len(json.dumps(value)) for _, value in store_entries(store)) < 64 * 1024
 
