@@ -58,6 +58,12 @@ class LocalSandbox:
         extra = {"access_token": TOKEN, "accounts_server": ORIGIN, "api_domain": ORIGIN}
         return json.dumps({"conn_type": "bigin", "extra": extra})
 
+    def add_contacts(self, number: int) -> list[str]:
+        """Add made-up contacts and return their ids."""
+        request = requests.Request("POST", f"{ORIGIN}/sandbox/records/Contacts", json={"count": number})
+        ids: list[str] = self.exchange(request.prepare()).json()["ids"]
+        return ids
+
     def exchange(self, request: requests.PreparedRequest, fault: str | None = None) -> requests.Response:
         """
         Let the sandbox answer a request.
