@@ -60,7 +60,9 @@ class Report:
         )
 
 
-def run(*, mails: int, kills: int, lost: int, seed: int, store: str = "state store", **settings: Any) -> Report:
+def run(
+    *, mails: int, kills: int, lost: int, seed: int, store: str = "state store", **settings: Any
+) -> Report:
     """
     Send mails by a task that is killed.
 
