@@ -44,7 +44,8 @@ test-unit: $(READY) ## unit and sandbox tests alone (AIRFLOW=3.0 PYTHON=3.10)
 test-system: $(READY) ## tests that need a running scheduler and triggerer
 	$(BIN)/python -m pytest tests/system
 
-fault-run: $(READY) ## 500 random fault schedules in each circumstance (about ten minutes)
+fault-run: $(READY) ## all schedules of two faults, and 500 random ones in each circumstance (half an hour)
+	$(BIN)/python -m tests.faults.exhaustive
 	$(BIN)/python -m tests.faults.run
 
 bench: $(READY) ## benchmarks, side by side with other providers
