@@ -131,6 +131,22 @@ def get_provider_info() -> dict[str, Any]:
                         "default": "",
                         "sensitive": False,
                     },
+                    "state": {
+                        "description": (
+                            "Where a task keeps which of its mails have left, so that a retry sends none of"
+                            " them again.\n"
+                            "``auto``: in the task state store of Airflow 3.3; before, in an Airflow Variable"
+                            " for each task\n"
+                            "instance, which is deleted when the task succeeds. ``none``: nowhere, where"
+                            " tasks may not write\n"
+                            "Variables; then a retry looks for each mail among the e-mails of its record."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "none",
+                        "default": "auto",
+                        "sensitive": False,
+                    },
                 },
             },
         },

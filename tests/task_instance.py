@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import sqlite3
 from contextlib import closing
 from datetime import datetime, timezone
@@ -22,7 +23,8 @@ def let_operators_run_by_themselves() -> None:
 
 class StateStore:
     """
-    Airflow 3.3's task state store, in a file that survives the processes that use it.
+    Airflow 3.3's task state store, in a file that survives the processes that use it. As there, a process
+    whose try was replaced writes nothing and finds nothing.
 
     :param path: of the SQLite file.
     """
@@ -30,10 +32,20 @@ class StateStore:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.writes = 0
+        self._try_id: str | None = None
         with closing(self._connect()) as connection:
             connection.execute("CREATE TABLE IF NOT EXISTS state (key TEXT PRIMARY KEY, value TEXT)")
+            connection.execute("CREATE TABLE IF NOT EXISTS tries (id TEXT)")
+
+    def begin_try(self) -> None:
+        """Let a try begin in this process, which replaces the one before."""
+        self._try_id = secrets.token_hex(8)
+        with closing(self._connect()) as connection:
+            connection.execute("INSERT INTO tries VALUES (?)", (self._try_id,))
 
     def get(self, key: str, default: Any = None) -> Any:
+        if self._is_replaced():
+            return default
         with closing(self._connect()) as connection:
             row = connection.execute("SELECT value FROM state WHERE key = ?", (key,)).fetchone()
         return json.loads(row[0]) if row else default
@@ -41,6 +53,8 @@ class StateStore:
     def set(self, key: str, value: Any, *, retention: Any = None) -> None:
         assert value is not None
         assert value == json.loads(json.dumps(value))  # Airflow refuses what is not JSON, such as a tuple
+        if self._is_replaced():
+            raise RuntimeError("404: the task instance is not found")
         self.writes += 1
         with closing(self._connect()) as connection:
             connection.execute("REPLACE INTO state VALUES (?, ?)", (key, json.dumps(value)))
@@ -55,12 +69,22 @@ class StateStore:
             rows = connection.execute("SELECT key, value FROM state ORDER BY key").fetchall()
         return {key: json.loads(value) for key, value in rows}
 
+    def _is_replaced(self) -> bool:
+        if not self._try_id:
+            return False
+        with closing(self._connect()) as connection:
+            newest = connection.execute("SELECT id FROM tries ORDER BY rowid DESC LIMIT 1").fetchone()
+        return bool(newest != (self._try_id,))
+
     def _connect(self) -> sqlite3.Connection:
         return sqlite3.connect(self.path, isolation_level=None, timeout=30)
 
 
 class Variables(StateStore):
-    """The Variables of Airflow's database, for tasks below Airflow 3.3; otherwise as the state store."""
+    """The Variables of Airflow's database, for tasks below Airflow 3.3, which anybody may write."""
+
+    def begin_try(self) -> None:
+        """Replace no other try."""
 
     def replace_airflows(self) -> None:
         """Let the package read and write these, for as long as this process lives, or a test's patch."""
@@ -120,6 +144,8 @@ class TaskInstance:
         """Run one try; an exception is the task's."""
         self.xcoms = {}
         let_operators_run_by_themselves()
+        if self.store:
+            self.store.begin_try()
         return self.task.execute(self.context())
 
     def run_to_the_end(self, between: Any = lambda: None) -> Any:

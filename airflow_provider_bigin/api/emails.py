@@ -17,7 +17,6 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_bigin.api.errors import (
-    BiginAuthenticationError,
     BiginError,
     BiginInvalidRequestError,
 )
@@ -125,7 +124,7 @@ def email_pages(
                 yield EmailList(tuple(new[key] for key in new if key not in known), page.gap)
                 known.update(new)
         except BiginError as error:
-            if view is None or is_shown or error.retryable or isinstance(error, BiginAuthenticationError):
+            if view is None or is_shown or not isinstance(error, BiginInvalidRequestError):
                 raise  # else: an account that does not know the view tells nothing
 
 

@@ -30,12 +30,14 @@ class Command(NamedTuple):
     arguments: tuple[Argument, ...]
 
 
-HELP = "authorise, check and revoke connections to Bigin by Zoho CRM"
+HELP = "authorize, check and revoke connections to Bigin by Zoho CRM; clean up after tasks that failed"
 
 _CONN_ID = Argument(
     ("conn_id",),
     {"nargs": "?", "default": "bigin_default", "help": "id of the connection (default: %(default)s)"},
 )
+
+_YES = Argument(("-y", "--yes"), {"action": "store_true", "help": "do not ask"})
 
 COMMANDS = (
     Command(
@@ -67,7 +69,25 @@ COMMANDS = (
         "revoke",
         "end the refresh token of a connection, and all access tokens made from it",
         "airflow_provider_bigin.cli.revoke.revoke",
-        (_CONN_ID, Argument(("-y", "--yes"), {"action": "store_true", "help": "do not ask"})),
+        (_CONN_ID, _YES),
+    ),
+    Command(
+        "clean",
+        "remove the Variables in which tasks that failed keep which of their mails have left (below Airflow"
+        " 3.3; those of tasks that succeed remove themselves)",
+        "airflow_provider_bigin.cli.clean.clean",
+        (
+            Argument(
+                ("--older-than",),
+                {
+                    "type": int,
+                    "metavar": "DAYS",
+                    "default": 30,
+                    "help": "of runs that began more than so many days ago (default: %(default)s)",
+                },
+            ),
+            _YES,
+        ),
     ),
 )
 

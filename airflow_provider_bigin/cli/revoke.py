@@ -7,6 +7,7 @@ from argparse import Namespace
 from airflow_provider_bigin.api.client import new_session
 from airflow_provider_bigin.api.errors import BiginError
 from airflow_provider_bigin.api.oauth import revoke_token
+from airflow_provider_bigin.cli.confirmation import is_confirmed
 from airflow_provider_bigin.cli.connections import get_hook
 
 
@@ -37,7 +38,4 @@ def revoke(options: Namespace) -> None:
 
 def _confirmed(conn_id: str) -> bool:
     print(f"All tasks that use the refresh token of connection {conn_id!r} will fail until it has a new one.")
-    try:
-        return input("Revoke it? [y/N] ").strip().lower() in ("y", "yes")
-    except EOFError:
-        return False
+    return is_confirmed("Revoke it?")

@@ -177,7 +177,8 @@ class Delivery:
             # What is under way is not waited for: the worker may have been told to stop.
             if pool:
                 pool.shutdown(wait=False, cancel_futures=True)
-        if isinstance(error, Exception):
+        is_refused = isinstance(error, (BiginStaleAttemptError, BiginJournalError))
+        if isinstance(error, Exception) and not is_refused:  # what was refused once is not tried again
             self._journal.save()
 
     def deliver(self) -> list[Outcome]:

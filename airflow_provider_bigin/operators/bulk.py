@@ -72,13 +72,20 @@ class BiginBulkSendMailOperator(BiginMailOperator):
     :param fail_on: fail the task if ``any`` mail is not delivered, only if ``all`` are not, or ``never``.
     :param bigin_conn_id: id of the connection. (templated)
     :param on_unknown_outcome: what to do when it cannot be told whether a mail was sent; see
-        :class:`~airflow_provider_bigin.operators.bigin.BiginSendMailOperator`.
+        :class:`~airflow_provider_bigin.operators.bigin.BiginSendMailOperator`. (templated)
     :param mark_text: end ``text`` mails with a line that identifies them; ``html`` mails carry it unseen.
     :return: the number of mails with each status (``sent``, ``already_sent``, ``failed``, ``unknown``,
         ``skipped``) and under ``rows`` what became of each row, for at most 1,000 of them.
     """
 
-    template_fields: Collection[str] = ("mails", *MAIL_FIELDS, "files_root", "results_path", "bigin_conn_id")
+    template_fields: Collection[str] = (
+        "mails",
+        *MAIL_FIELDS,
+        "files_root",
+        "results_path",
+        "bigin_conn_id",
+        "on_unknown_outcome",
+    )
     template_fields_renderers: ClassVar[dict[str, str]] = {"mails": "json", "content": "html"}
     author_only: ClassVar[dict[str, Any]] = {"row_fields": ROW_FIELDS, "files_root": None}
 

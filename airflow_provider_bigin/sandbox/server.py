@@ -71,5 +71,6 @@ def server(app: ASGIApp) -> uvicorn.Server:
             date_header=False,  # the date is that of the sandbox's clock
             server_header=False,
             timeout_graceful_shutdown=2,
+            timeout_keep_alive=60,  # on a busy machine 5 s end while the next request is under way
         )
     )

@@ -75,4 +75,5 @@ def _airflow(home: Path, *command: str, may_fail: bool = False, **environment: A
         text=True,
         timeout=300,
     )
+    print(process.stdout)
     assert may_fail or process.returncode == 0, process.stdout

@@ -38,7 +38,8 @@ def test_no_value_of_another_task_is_rendered(run_dag, sandbox, tmp_path, monkey
     assert mails["literal"]["content"].startswith("<p>42</p>")
     assert mails["written"]["content"].startswith("<p>42</p>")
     assert mails["element"]["content"].startswith("<p>42</p>")
-    assert mails["nested"]["content"].startswith(EVIL)
+    assert mails["nested"]["content"].startswith("<p>42</p>")
+    assert mails["nested"]["cc"][0]["user_name"] == EVIL
     assert mails["default"]["reply_to"]["email"] == "team42@example.org"
     assert mails["override"]["subject"] == EVIL
     assert mails["override"]["content"].startswith("<p>42</p>")
@@ -46,6 +47,7 @@ def test_no_value_of_another_task_is_rendered(run_dag, sandbox, tmp_path, monkey
     assert mails["bulk"]["subject"] == "bulk 42"
     assert mails["bulkdirect"]["content"].startswith(EVIL)
     assert mails["list42"]["cc"][0]["user_name"] == EVIL
+    assert mails["list42"]["cc"][1]["email"] == "42@example.org"
 
     # A name of a file in data is a text; a path is none, but below the author's files_root.
     assert mails["minutes"]["content"].startswith("board_minutes.txt")

@@ -11,20 +11,19 @@ Run it with ``python -m tests.faults.bulk --help``.
 from __future__ import annotations
 
 import argparse
+import json
 import multiprocessing
 import os
 import random
-import sqlite3
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.faults.run import SandboxClock, prepared_sandbox
+from tests.faults.run import SandboxClock, make_store, prepared_sandbox
 from tests.sandbox_control import SandboxControl
 from tests.task_instance import StateStore, TaskInstance
 
@@ -61,7 +60,9 @@ class Report:
         )
 
 
-def run(*, mails: int, kills: int, lost: int, seed: int, has_store: bool = True, **settings: Any) -> Report:
+def run(
+    *, mails: int, kills: int, lost: int, seed: int, store: str = "state store", **settings: Any
+) -> Report:
     """
     Send mails by a task that is killed.
 
@@ -69,19 +70,21 @@ def run(*, mails: int, kills: int, lost: int, seed: int, has_store: bool = True,
     :param kills: how many of its tries are killed.
     :param lost: in each of them, so many answers get lost on their way.
     :param seed: of all chance but the operating system's.
-    :param has_store: whether Airflow keeps what a task stores, as from 3.3 on.
+    :param store: where Airflow keeps what a task stores: ``state store``, ``variables`` or ``none``.
     :param settings: of the sandbox.
     """
     chance = random.Random(seed)
     with tempfile.TemporaryDirectory() as directory, prepared_sandbox(Path(directory)) as sandbox:
         sandbox.settings(token_limits=False, **settings)
         rows = make_rows(sandbox, mails)
-        store = StateStore(Path(directory) / "state.db")
+        sizes = Path(directory) / "sizes"
         instance = TaskInstance(
             make_task(rows, retries=kills + LAST_TRIES),
-            store=store if has_store else None,
+            store=make_store(store, Path(directory) / "state.db"),
             start=sandbox.now(),
         )
+        if instance.store:
+            note_writes(instance.store, sizes)
         targets = sorted(chance.randrange(mails) for _ in range(kills))
         ends: list[str] = []
         begun = time.monotonic()
@@ -97,9 +100,20 @@ def run(*, mails: int, kills: int, lost: int, seed: int, has_store: bool = True,
             if end.startswith(("success", "failed")) or instance.try_number > instance.max_tries:
                 break
             instance.retry()
-        return make_report(
-            sandbox, rows, seed=seed, ends=ends, path=store.path, seconds=time.monotonic() - begun
-        )
+        return make_report(sandbox, rows, seed=seed, ends=ends, sizes=sizes, seconds=time.monotonic() - begun)
+
+
+def note_writes(store: StateStore, sizes: Path) -> None:
+    """Let each write to a store, by whatever process, leave a line with its size."""
+    sizes.touch()
+    set_state = store.set
+
+    def noted(key: str, value: Any, **how: Any) -> None:
+        set_state(key, value, **how)
+        with sizes.open("a") as file:
+            file.write(f"{len(json.dumps(value))}\n")
+
+    store.set = noted  # type: ignore[method-assign]
 
 
 def make_rows(sandbox: SandboxControl, number: int) -> list[dict[str, str]]:
@@ -166,17 +180,13 @@ def make_report(
     *,
     seed: int,
     ends: list[str],
-    path: Path,
+    sizes: Path,
     seconds: float,
 ) -> Report:
     """Count what arrived, and what was written."""
     arrived = sandbox.mails()
     numbers = Counter(mail["record_id"] for mail in arrived)
-    with closing(sqlite3.connect(path)) as connection:
-        # Each write has a key of its own.
-        writes, largest = connection.execute(
-            "SELECT count(*), coalesce(max(length(value)), 0) FROM state"
-        ).fetchone()
+    written = [int(line) for line in sizes.read_text().split()] if sizes.exists() else []
     return Report(
         seed=seed,
         mails=len(rows),
@@ -190,8 +200,8 @@ def make_report(
             or mail["record_id"] not in mail["content"]
             for mail in arrived
         ),
-        writes=writes,
-        largest_value=largest,
+        writes=len(written),
+        largest_value=max(written, default=0),
         ends=tuple(ends),
         seconds=seconds,
     )

@@ -24,13 +24,13 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 from tests.sandbox_control import SandboxControl, sandbox_process
-from tests.task_instance import StateStore, TaskInstance
+from tests.task_instance import StateStore, TaskInstance, Variables
 
 RETRIES = 3
 
@@ -58,39 +58,38 @@ FAULTS = (*LOST, *NOT_TAKEN, *PASSING, *REFUSED, *KILLS, *OUTAGES, *TOKEN)
 
 @dataclass(frozen=True)
 class Variant:
-    """Circumstances that hold for all schedules of a run."""
+    """
+    Circumstances that hold for all schedules of a run.
+
+    :param store: where Airflow keeps what a task stores: ``state store``, ``variables`` or ``none``.
+    :param is_readable: whether the list can be read well enough that every mail must be found or sent.
+    """
 
     settings: dict[str, Any] = field(default_factory=dict)
-    has_store: bool = True
+    store: str = "state store"
     on_unknown_outcome: str = "check"
-    #: Whether the list can be read well enough that every mail must be found or sent.
     is_readable: bool = True
 
 
-VARIANTS = {
-    "store": Variant(),
-    "no store": Variant(has_store=False),
+CIRCUMSTANCES = {
+    "": Variant(),
     "list lags 20 s": Variant({"emails_lag": 20}),
-    "list lags 20 s, no store": Variant({"emails_lag": 20}, has_store=False),
     "no single mail": Variant({"single_mail": False}),
-    "no single mail, no store": Variant({"single_mail": False}, has_store=False),
+    "list forbidden, fail": Variant({"emails_outage": "scope"}, on_unknown_outcome="fail", is_readable=False),
+    "list empty, fail": Variant(
+        {"emails_default_empty": True, "emails_type": False}, on_unknown_outcome="fail", is_readable=False
+    ),
+}
+VARIANTS = {
+    **{
+        f"{store}, {name}".removesuffix(", "): replace(variant, store=store)
+        for store in ("state store", "variables", "none")
+        for name, variant in CIRCUMSTANCES.items()
+    },
     "mark stripped": Variant({"strip_markup": True}),
     "key email_related_list": Variant({"emails_key": "email_related_list"}),
     "key data": Variant({"emails_key": "data"}),
     "sent_from_crm only": Variant({"emails_default_empty": True}),
-    "list forbidden, fail": Variant({"emails_outage": "scope"}, on_unknown_outcome="fail", is_readable=False),
-    "list forbidden, fail, no store": Variant(
-        {"emails_outage": "scope"}, has_store=False, on_unknown_outcome="fail", is_readable=False
-    ),
-    "list empty, fail": Variant(
-        {"emails_default_empty": True, "emails_type": False}, on_unknown_outcome="fail", is_readable=False
-    ),
-    "list empty, fail, no store": Variant(
-        {"emails_default_empty": True, "emails_type": False},
-        has_store=False,
-        on_unknown_outcome="fail",
-        is_readable=False,
-    ),
 }
 
 VIOLATIONS = (
@@ -157,6 +156,7 @@ def run_schedule(
         end=end,
         result=result,
         was_refused=any(fault in REFUSED for _, fault in faults),
+        was_forgotten=variant.store == "variables" and "kill at end" in [fault for _, fault in faults],
         tries_left=RETRIES + 1 - instance.try_number,
     )
     return Outcome(variant_name, faults, tuple(tries), len(mails), violation)
@@ -172,9 +172,21 @@ def draw_faults(chance: random.Random) -> tuple[tuple[int, str], ...]:
 
 
 def judge(
-    variant: Variant, *, mails: list[str], end: str, result: str | None, was_refused: bool, tries_left: int
+    variant: Variant,
+    *,
+    mails: list[str],
+    end: str,
+    result: str | None,
+    was_refused: bool,
+    was_forgotten: bool,
+    tries_left: int,
 ) -> str | None:
-    """Name the rule that was broken, if one was."""
+    """
+    Name the rule that was broken, if one was.
+
+    :param was_forgotten: whether a try may have died after it had deleted the state as its last act, of which
+        the task fails in doubt.
+    """
     if len(mails) > 1:
         return "duplicate"
     if end == "success":
@@ -184,7 +196,7 @@ def judge(
     if not variant.is_readable:
         return None
     if mails:
-        return "arrived behind failure"
+        return None if was_forgotten else "arrived behind failure"
     if tries_left and not was_refused:
         return "not sent although a retry was left"
     return None
@@ -205,8 +217,21 @@ def make_instance(record_id: str, variant: Variant, directory: Path, *, start: f
         from_email="ada@example.com",
         on_unknown_outcome=variant.on_unknown_outcome,
     )
-    store = StateStore(directory / "state.db") if variant.has_store else None
-    return TaskInstance(operator, store=store, start=start, run_id=record_id)
+    return TaskInstance(
+        operator, store=make_store(variant.store, directory / "state.db"), start=start, run_id=record_id
+    )
+
+
+def make_store(kind: str, path: Path) -> StateStore | None:
+    """Make what Airflow keeps, for this process and those forked from it."""
+    os.environ["AIRFLOW__BIGIN__STATE"] = "none" if kind == "none" else "auto"
+    if kind == "none":
+        return None
+    if kind == "state store":
+        return StateStore(path)
+    variables = Variables(path)
+    variables.replace_airflows()
+    return variables
 
 
 def order_faults(sandbox: SandboxControl, variant: Variant, record_id: str, faults: list[str]) -> None:
@@ -342,10 +367,11 @@ def prepared_sandbox(directory: Path) -> Iterator[SandboxControl]:
             "AIRFLOW_CONN_BIGIN_DEFAULT": json.dumps(connection),
             # So that a token fault meets the try it was ordered for.
             "AIRFLOW__BIGIN__TOKEN_CACHE": "none",
+            "AIRFLOW__BIGIN__STATE": "auto",
             "AIRFLOW_HOME": str(directory),
         }
         with patch.dict(os.environ, environment):
-            import airflow_provider_bigin.delivery.once
+            import airflow_provider_bigin.delivery.engine
             import airflow_provider_bigin.hooks.bigin
             import airflow_provider_bigin.operators.bigin  # noqa: F401
 

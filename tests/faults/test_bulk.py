@@ -31,7 +31,8 @@ def test_everybody_gets_one_mail_though_answers_get_lost_as_well():
         {"single_mail": False},
         {"strip_markup": True},
         {"emails_default_empty": True},
-        {"has_store": False},
+        {"store": "variables"},
+        {"store": "none"},
     ],
     ids=str,
 )

@@ -28,8 +28,8 @@ from airflow_provider_bigin.api.client import BiginClient, new_session
 from airflow_provider_bigin.api.clock import SYSTEM_CLOCK, Clock
 from airflow_provider_bigin.api.mail import Mail
 from airflow_provider_bigin.api.oauth import Credentials
+from airflow_provider_bigin.api.repeat import send_repeatedly
 from airflow_provider_bigin.api.token_cache import FileTokenCache, TokenCache
-from airflow_provider_bigin.delivery.attempt import send_repeatedly
 from tests.sandbox_control import SandboxControl
 
 OUTCOME_MARK = "outcome: "

@@ -93,6 +93,13 @@ def xcom(dag_id: str, run_id: str, task_id: str, key: str, map_index: int) -> An
         return pushed_value(row) if row else None
 
 
+def kept_state(dag_id: str, run_id: str) -> list[str]:
+    """Return the keys of the Variables in which tasks of a run keep their state."""
+    with create_session() as session:
+        ours = Variable.description.contains(f"{dag_id}.{run_id}.")
+        return sorted(session.scalars(select(Variable.key).where(ours)))
+
+
 def clear(dag_id: str, run_id: str, task_id: str) -> None:
     """Clear a task, so that it runs again."""
     with create_session() as session:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import pytest
 
 from tests.sandbox_control import SandboxControl
-from tests.system.airflow_server import AIRFLOW_VERSION, AirflowServer, wait_for
+from tests.system.airflow_server import AirflowServer, wait_for
 
 TASK = "send"
 MAILS = 150
 
 
-@pytest.mark.skipif(AIRFLOW_VERSION < (3, 3), reason="needs the task state store")
 @pytest.mark.parametrize("with_supervisor", [False, True], ids=["task alone", "task and supervisor"])
 def test_worker_killed_in_the_middle(
     airflow: AirflowServer, sandbox: SandboxControl, with_supervisor: bool

@@ -18,6 +18,7 @@ def test_worker_killed_when_bigin_has_taken_the_mail(
     sandbox.fault("send_mail", "slow", seconds=60)
     run = airflow.trigger("send_mail", record_id=record_id)
     wait_for("Bigin takes the mail", lambda: sandbox.mails(record_id), timeout=30)
+    assert len(run.ask("kept_state")) == (AIRFLOW_VERSION < (3, 3))
     task = run.process(TASK)
     victims = [task.parent(), task] if with_supervisor else [task]
     for process in victims:
@@ -33,9 +34,9 @@ def test_worker_killed_when_bigin_has_taken_the_mail(
     second, first = sandbox.mails(record_id)
     assert first == mail
     assert run.xcom(TASK) == second["message_id"]
+    assert run.ask("kept_state") == []
 
 
-@pytest.mark.skipif(AIRFLOW_VERSION < (3, 3), reason="needs the task state store")
 def test_frozen_try_wakes_after_its_successor_has_sent(
     airflow: AirflowServer, sandbox: SandboxControl, record_id: str
 ) -> None:

@@ -53,9 +53,9 @@ with DAG("upstream_is_data", schedule=None, default_args={"reply_to": "team{{ 21
     def make_rows(name, more=None):
         return [{"to": f"{name}@example.org", "content": EVIL, **(more or {})}]
 
-    @task(multiple_outputs=True)
-    def make_parts():
-        return {"text": EVIL}
+    @task
+    def make_copies():
+        return [{"user_name": EVIL, "email": "cc@example.org"}]
 
     @task
     def row(name):
@@ -82,10 +82,10 @@ with DAG("upstream_is_data", schedule=None, default_args={"reply_to": "team{{ 21
     mail("concat").expand_kwargs(make_rows("concat").concat(make_rows("concat2")))
     mail("one").expand_kwargs([row("one"), {"to": "element@example.org", "content": literal}])
     mail("written").expand_kwargs([{"to": "written@example.org", "content": literal}])
-    parts = make_parts()  # Airflow 2 refuses a mere text here
-    mail("nested").expand_kwargs([{"to": "nested@example.org", "content": parts["text"]}]).set_upstream(
-        parts.operator
-    )
+    copies = make_copies()
+    mail("nested").expand_kwargs(
+        [{"to": "nested@example.org", "content": literal, "cc": copies}]
+    ).set_upstream(copies.operator)
     mail("override", content=literal, subject="-").expand_kwargs(
         make_rows("override").map(lambda row: {"to": row["to"], "subject": row["content"]}),
         strict=False,
@@ -96,13 +96,8 @@ with DAG("upstream_is_data", schedule=None, default_args={"reply_to": "team{{ 21
     mail("plain", to="plain@example.org").expand(content=texts())
     mail("literal", to="literal@example.org").expand(content=[literal])
     mail("list", content="-").expand_kwargs(
-        [
-            {
-                "to": "list{{ 6 * 7 }}@example.org",
-                "cc": [{"user_name": parts["text"], "email": "cc@example.org"}],
-            }
-        ]
-    ).set_upstream(parts.operator)
+        [{"to": "list{{ 6 * 7 }}@example.org", "cc": [copies, "{{ 6 * 7 }}@example.org"]}]
+    ).set_upstream(copies.operator)
 
     # no mapping, or of a group
     BiginSendMailOperator(

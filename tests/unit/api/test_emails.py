@@ -94,6 +94,13 @@ def test_an_error_that_may_pass_is_raised_in_either_view(client, sandbox, send, 
         assert list_emails(client, ADA).gap is None
 
 
+def test_a_view_that_may_not_be_read_is_not_an_empty_one(client, sandbox, send):
+    send()
+    sandbox.fault("emails", "scope_mismatch", times=None, skip=1)
+    with pytest.raises(errors.BiginScopeError):
+        list_emails(client, ADA)
+
+
 def test_an_empty_answer_that_is_not_a_204_is_no_empty_list(client, sandbox, send):
     send()
     sandbox.fault("emails", "empty_200", times=None)

@@ -24,8 +24,9 @@ def test_airflow_has_the_same_commands():
 
     airflow, own = cli_parser.get_parser(), get_parser()
     for command in COMMANDS:
-        of_airflow = vars(airflow.parse_args(["bigin", command.name, "some_id"]))
-        of_own = vars(own.parse_args([command.name, "some_id"]))
+        given = ["some_id"] * any(argument.flags == ("conn_id",) for argument in command.arguments)
+        of_airflow = vars(airflow.parse_args(["bigin", command.name, *given]))
+        of_own = vars(own.parse_args([command.name, *given]))
         function = of_own.pop("function")
         assert of_airflow.pop("func").__name__ == function.rpartition(".")[2]
         assert {name: of_airflow[name] for name in of_own} == of_own

@@ -37,7 +37,7 @@ def store(
 
 
 @pytest.fixture
-def make_task(hook: Any) -> Any:
+def make_task(hook: Any, still_time: None) -> Any:
     """Make the operator for a mail to Ada, with changes."""
     from airflow_provider_bigin.operators.bigin import BiginSendMailOperator
 

@@ -223,7 +223,6 @@ def test_two_tasks_with_the_same_mail(make_task, sandbox, clock, store, tmp_path
     assert len(set(ids)) == 2
 
 
-@pytest.mark.usefixtures("still_time")
 def test_two_tasks_with_the_same_mail_and_no_mark_to_tell(
     killed, kill_after, make_task, sandbox, clock, store, tmp_path
 ):
