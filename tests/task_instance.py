@@ -63,10 +63,11 @@ class StateStore:
         with closing(self._connect()) as connection:
             connection.execute("DELETE FROM state WHERE key = ?", (key,))
 
-    def keys(self) -> list[str]:
-        """Return all keys."""
+    def stored(self) -> dict[str, Any]:
+        """Return all values by their keys."""
         with closing(self._connect()) as connection:
-            return sorted(key for (key,) in connection.execute("SELECT key FROM state"))
+            rows = connection.execute("SELECT key, value FROM state ORDER BY key").fetchall()
+        return {key: json.loads(value) for key, value in rows}
 
     def _is_replaced(self) -> bool:
         if not self._try_id:

@@ -75,4 +75,6 @@ def make_intent(row: str, number: int = 0, **changes: Any) -> Intent:
     """Make the intent of a mail to Ada."""
     told = {"subject": "s" * 16, "people": ("p" * 16,), "content": "c" * 16, "scheduled": None}
     item = Item(row, number, "m" * 16, "w" * 16)
-    return Intent(**{**told, "item": item, "attempt": 1, "record": ADA, "is_marked": True, "window": (0, 0), **changes})
+    return Intent(
+        **{**told, "item": item, "attempt": 1, "record": ADA, "is_marked": True, "window": (0, 0), **changes}
+    )

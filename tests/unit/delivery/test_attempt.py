@@ -113,7 +113,12 @@ class TestWanted:
 
     @pytest.mark.parametrize(
         "states",
-        [{}, {"run": {}}, {"other": {"mail": "running"}}, *({"run": {"mail": s}} for s in ("failed", None, "queued"))],
+        [
+            {},
+            {"run": {}},
+            {"other": {"mail": "running"}},
+            *({"run": {"mail": s}} for s in ("failed", None, "queued")),
+        ],
         ids=str,
     )
     def test_any_other_is_not(self, instance, states):
@@ -129,6 +134,4 @@ class TestWanted:
             return {"run": {"mail": "running"}}
 
         attempt_of(instance, map_index=map_index, get_task_states=get_task_states).ensure_wanted()
-        assert questions == [
-            {"dag_id": "dag", "task_ids": ["mail"], "run_ids": ["run"], "map_index": asked}
-        ]
+        assert questions == [{"dag_id": "dag", "task_ids": ["mail"], "run_ids": ["run"], "map_index": asked}]

@@ -212,7 +212,7 @@ from airflow_provider_bigin.delivery.identity import Digests, task_half
 from tests.unit.delivery.test_identity import DRAFT
 row = {"to": {"a@x.y", "b@x.y", "c@x.y"}, "tags": frozenset("xyz"), "who": {1: {2.5, None}}, "o": object()}
 digests = Digests("salt")
-print(digests.mail(DRAFT), digests.who(DRAFT), digests.row(canonical(row)), task_half(("dag", "run", "t", -1)))
+print(digests.mail(DRAFT), digests.who(DRAFT), digests.row(canonical(row)), task_half(("dag", -1)))
 """
 
 

@@ -532,8 +532,6 @@ class TestVariables:
     ("number", "max_tries", "is_known", "asked"),
     [(1, 3, True, 1), (2, 3, False, 1), (3, 4, False, 2), (3, 5, False, 3)],
 )
-def test_where_nothing_is_kept_only_a_first_try_begins_anew(
-    make_attempt, number, max_tries, is_known, asked
-):
+def test_where_nothing_is_kept_only_a_first_try_begins_anew(make_attempt, number, max_tries, is_known, asked):
     go = recall(make_attempt(number, kind="none", max_tries=max_tries))
     assert (go.is_known, go.asked) == (is_known, asked)

@@ -201,7 +201,9 @@ class TestLook:
         self.add(sandbox, content=f'<span class="{OWN}"></span>', received=True)
         assert look(client, {"a": suspect}, Scene(DIGESTS, TASK)) == {"a": Absent()}
 
-    @pytest.mark.parametrize("changes", [{"people": ("x@example.org",)}, {"subject": "Another"}, OTHERS], ids=str)
+    @pytest.mark.parametrize(
+        "changes", [{"people": ("x@example.org",)}, {"subject": "Another"}, OTHERS], ids=str
+    )
     @pytest.mark.parametrize("single_mail", [True, False])
     def test_a_mail_that_is_another_sends_is_not_ours_too(
         self, client, sandbox, suspect, changes, single_mail

@@ -56,7 +56,9 @@ class TestVariableStore:
         variables.delete("segment.0")
         assert variables.read("head") == {"n": 1}
 
-    @pytest.mark.parametrize("other", [("dag", "run", "task", 0), ("dag", "run2", "task", -1), (*IDENTITY, "key")])
+    @pytest.mark.parametrize(
+        "other", [("dag", "run", "task", 0), ("dag", "run2", "task", -1), (*IDENTITY, "key")]
+    )
     def test_each_task_instance_has_its_own(self, variables, other):
         variables.write("head", {"n": 1})
         assert VariableStore(other).read("head") is None
@@ -81,7 +83,9 @@ class TestVariableStore:
 
     def test_people_see_whose_it_is(self, variables):
         variables.write("head", {"n": 1})
-        assert keys_in_database(describe=True) == {"State of the mails of dag.run.task.-1; see airflow bigin clean"}
+        assert keys_in_database(describe=True) == {
+            "State of the mails of dag.run.task.-1; see airflow bigin clean"
+        }
 
 
 def keys_in_database(*, describe=False):

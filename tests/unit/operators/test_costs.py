@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 
 import pytest
 
+from airflow_provider_bigin.api.errors import BiginOutcomePendingError
 from tests.unit.operators.rows import people, statuses
 
 ADA = "5000000000000000101"
@@ -45,23 +47,21 @@ def test_300_rows_of_one_record(make_bulk_instance, sandbox, kill_after, clock, 
 
 
 @pytest.mark.parametrize("fault", ["lost_answer", "dropped"])
-def test_a_lost_answer_reads_each_page_and_candidate_once_a_look(
-    make_instance, sandbox, clock, looks, fault
-):
+def test_a_lost_answer_reads_each_page_and_candidate_once_a_look(make_instance, sandbox, clock, looks, fault):
     for _ in range(25):
         sandbox.add_mail("Contacts", ADA, to=["x@example.net"], subject="News")
     for _ in range(4):
         sandbox.add_mail("Contacts", ADA, to=["ada.lovelace@example.org"], subject="News")
     sandbox.fault("send_mail", fault)
-    try:
+    with suppress(BiginOutcomePendingError):
         make_instance().run()
-    except Exception as error:
-        assert "not among" in str(error)
     assert 1 <= len(looks) <= 4
     assert sandbox.counts()["emails"] <= len(looks) * (VIEWS * 3 + 4 + 1)
 
 
-def test_a_record_with_more_than_2000_mails_is_in_doubt(make_instance, sandbox, kill_after, clock, monkeypatch):
+def test_a_record_with_more_than_2000_mails_is_in_doubt(
+    make_instance, sandbox, kill_after, clock, monkeypatch
+):
     from airflow_provider_bigin.api import emails
     from airflow_provider_bigin.version_compat import AirflowFailException
 
@@ -81,7 +81,7 @@ def test_one_write_for_30_mails_at_most(make_bulk_instance, sandbox, clock, stor
     instance = make_bulk_instance(people(sandbox, number), max_concurrency=10)
     instance.run()
     assert store.writes <= max(2, number / 30)
-    assert max(len(json.dumps(store.get(key))) for key in store.keys()) <= 64 * 1024
+    assert max(len(json.dumps(value)) for value in store.stored().values()) <= 64 * 1024
     assert sandbox.counts()["emails"] == 0
 
 

@@ -40,9 +40,7 @@ def go_on(instance, event, now):
 
 @pytest.mark.parametrize(("policy", "event", "is_sent", "settings", "decision"), CELLS)
 @pytest.mark.parametrize("store", ["store", "variables"], indirect=True)
-def test_an_open_mail(
-    make_instance, sandbox, kill_after, clock, policy, event, is_sent, settings, decision
-):
+def test_an_open_mail(make_instance, sandbox, kill_after, clock, policy, event, is_sent, settings, decision):
     sandbox.add_mail("Contacts", "5000000000000000101", to=["x@example.net"], ago=60)
     instance = make_instance(on_unknown_outcome=policy)
     kill_after(instance, 1, sent=is_sent)

@@ -10,6 +10,7 @@ from airflow_provider_bigin.api import errors
 from airflow_provider_bigin.version_compat import AirflowFailException
 from tests.task_instance import StateStore, TaskInstance
 
+
 @pytest.fixture
 def killed(kill_after, make_instance):
     """A task instance whose first try died before or after its POST."""
@@ -356,7 +357,9 @@ class TestWithStore:
         instance.run()
         assert len(sandbox.mails()) == 1
 
-    def test_a_write_that_fails_after_the_send_is_no_failure(self, make_instance, sandbox, monkeypatch, clock):
+    def test_a_write_that_fails_after_the_send_is_no_failure(
+        self, make_instance, sandbox, monkeypatch, clock
+    ):
         instance = make_instance()
         with monkeypatch.context() as patch:
             set_state = StateStore.set
@@ -378,7 +381,7 @@ class TestWithStore:
     ):
         instance = make_instance()
         instance.run()
-        store.set(store.keys()[0], damage)
+        store.set(next(iter(store.stored())), damage)
         instance.retry()
         with pytest.raises(AirflowFailException, match="mail of this task that could be it"):
             instance.run()

@@ -87,9 +87,7 @@ def file_others(sandbox):
 
 @pytest.mark.parametrize("is_sent", [True, False], ids=["sent", "not sent"])
 @shapes
-def test_a_worker_that_died(
-    make_instance, sandbox, kill_after, clock, settings, tells, is_sent, file_others
-):
+def test_a_worker_that_died(make_instance, sandbox, kill_after, clock, settings, tells, is_sent, file_others):
     others = file_others(ADA)
     sandbox.settings(**settings)
     instance = make_instance(retries=2)
@@ -174,25 +172,27 @@ class TestPaging:
         assert sandbox.mail_count() == 11
 
 
+SAME = {"to": ["ada.lovelace@example.org"], "subject": "Hello", "content": "<p>Hi</p>"}
+FOREIGN = f'<p>Hi</p><span class="m-{"0" * 16}-{"1" * 16}"></span>'
+
+#: Mails of others, and what follows if ours was not sent: where contents can be read, and where not. A mail
+#: that is the same in all that can be read is taken for ours (H9 of the protocol).
+MAILS = {
+    "received": ({**SAME, "received": True}, "sent", "sent"),
+    "another content": ({**SAME, "content": "Shall we?"}, "doubt", "taken"),
+    "a foreign marker": ({**SAME, "content": FOREIGN}, "doubt", "taken"),
+    "the same": (SAME, "taken", "taken"),
+    "other people": ({**SAME, "to": ["x@example.org"], "content": "x"}, "sent", "doubt"),
+    "another subject": ({**SAME, "subject": "Lunch?", "content": "x"}, "sent", "doubt"),
+    "another altogether": ({**SAME, "subject": "Lunch?", "to": ["x@example.org"]}, "sent", "sent"),
+    "the same, of hours before": ({**SAME, "ago": 3 * HOUR}, "sent", "doubt"),
+    "the same, of days before": ({**SAME, "ago": 48 * HOUR}, "sent", "sent"),
+}
+
+
 class TestMailsOfOthers:
     """What is not ours, in the same record's list, of the same minute."""
 
-    SAME = {"to": ["ada.lovelace@example.org"], "subject": "Hello", "content": "<p>Hi</p>"}
-    FOREIGN = f'<p>Hi</p><span class="m-{"0" * 16}-{"1" * 16}"></span>'
-
-    #: What follows if ours was not sent: where contents can be read, and where not. A mail that is the same in
-    #: all that can be read is taken for ours (H9 of the protocol).
-    MAILS = {
-        "received": ({**SAME, "received": True}, "sent", "sent"),
-        "another content": ({**SAME, "content": "Shall we?"}, "doubt", "taken"),
-        "a foreign marker": ({**SAME, "content": FOREIGN}, "doubt", "taken"),
-        "the same": (SAME, "taken", "taken"),
-        "other people": ({**SAME, "to": ["x@example.org"], "content": "x"}, "sent", "doubt"),
-        "another subject": ({**SAME, "subject": "Lunch?", "content": "x"}, "sent", "doubt"),
-        "another altogether": ({**SAME, "subject": "Lunch?", "to": ["x@example.org"]}, "sent", "sent"),
-        "the same, of hours before": ({**SAME, "ago": 3 * HOUR}, "sent", "doubt"),
-        "the same, of days before": ({**SAME, "ago": 48 * HOUR}, "sent", "sent"),
-    }
     each_mail = pytest.mark.parametrize(("mail", "readable", "unreadable"), MAILS.values(), ids=MAILS)
 
     @pytest.mark.parametrize("settings", [{}, UNREAD], ids=["contents readable", "contents unreadable"])
@@ -243,7 +243,7 @@ class TestMailsOfOthers:
         self, make_instance, sandbox, kill_after, clock, is_sent
     ):
         sandbox.settings(**UNREAD)
-        sandbox.add_mail("Contacts", ADA, **{**self.SAME, "mail_format": "text"}, ago=3 * HOUR)
+        sandbox.add_mail("Contacts", ADA, **{**SAME, "mail_format": "text"}, ago=3 * HOUR)
         instance = make_instance(mail_format="text", content="Hi")
         kill_after(instance, 1, sent=is_sent)
         if is_sent:
@@ -256,7 +256,6 @@ class TestMailsOfOthers:
 
 @pytest.mark.parametrize("is_sent", [True, False], ids=["sent", "not sent"])
 def test_a_connect_of_95_s(make_instance, sandbox, clock, monkeypatch, is_sent):
-    """The time before the request leaves is not the window's: the intent is announced anew, or the mail marked."""
     from airflow_provider_bigin.api.client import BiginClient
 
     post = BiginClient._request

@@ -20,11 +20,17 @@ CHANGES = {
     "none": (lambda a, b, c, d: [a, b, c, d], [DONE, DONE, DONE, SENT]),
     "another order": (lambda a, b, c, d: [d, c, b, a], [SENT, DONE, DONE, DONE]),
     "other order of keys": (lambda *r: [dict(reversed(row.items())) for row in r], [DONE, DONE, DONE, SENT]),
-    "one is added": (lambda a, b, c, d: [a, {**a, "to": "new@example.org"}, b, c, d], [DONE, SENT, DONE, DONE, SENT]),
+    "one is added": (
+        lambda a, b, c, d: [a, {**a, "to": "new@example.org"}, b, c, d],
+        [DONE, SENT, DONE, DONE, SENT],
+    ),
     "one is removed": (lambda a, b, c, d: [a, c, d], [DONE, DONE, SENT]),
     "one is doubled": (lambda a, b, c, d: [a, a, b, c, d], [DONE, SENT, DONE, DONE, SENT]),
     "one that is edited": (lambda a, b, c, d: [{**a, "name": "Ada"}, b, c, d], [DOUBT, DONE, DONE, SENT]),
-    "the refused one is edited": (lambda a, b, c, d: [a, b, c, {**d, "name": "Ada"}], [DONE, DONE, DONE, SENT]),
+    "the refused one is edited": (
+        lambda a, b, c, d: [a, b, c, {**d, "name": "Ada"}],
+        [DONE, DONE, DONE, SENT],
+    ),
     "one is edited, its mail is not": (lambda a, b, c, d: [{**a, "x": 1}, b, c, d], [DONE, DONE, DONE, SENT]),
     "other people": (lambda a, b, c, d: [{**a, "to": "new@example.org"}, b, c, d], [SENT, DONE, DONE, SENT]),
     "two swap their values": (
@@ -98,9 +104,7 @@ def test_two_mails_to_one_person_are_two(make_bulk_instance, sandbox, kill_after
     assert sandbox.mail_count() == 4
 
 
-@pytest.mark.parametrize(
-    ("before", "after"), [(3, 0), (2, 1), (1, 0), (0, 3), (1, 5)], ids=str
-)
+@pytest.mark.parametrize(("before", "after"), [(3, 0), (2, 1), (1, 0), (0, 3), (1, 5)], ids=str)
 @pytest.mark.parametrize("tries", [1, 2])
 class TestEditedRetries:
     def run(self, make_instance, sandbox, before, tries):

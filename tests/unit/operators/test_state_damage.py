@@ -30,9 +30,9 @@ EDITS = {
 
 
 def edit(store, change):
-    for key in store.keys():
+    for key, value in store.stored().items():
         if "segment" not in key:
-            store.set(key, change(store.get(key)))
+            store.set(key, change(value))
 
 
 def ends_green(instance):
@@ -77,18 +77,22 @@ def test_lost_state_of_many_mails_mails_nobody_again(
     instance = make_bulk_instance(rows, retries=0, max_concurrency=2)
     kill_after(instance, 18)
     arrived = sandbox.mail_count()
-    segments = [key for key in store.keys() if "segment" in key]
+    segments = [key for key in store.stored() if "segment" in key]
     assert segments
-    heads = [key for key in store.keys() if key not in segments]
+    heads = [key for key in store.stored() if key not in segments]
     for key in {"head": heads, "a segment": segments[:1], "all segments": segments}[lost]:
         store.delete(key)
     if event == "clear":
         instance.try_number -= 1
         instance.clear(sandbox.now())
-    with pytest.raises(AirflowFailException, match="unknown"):
+    if lost == "head":  # their markers are of a go that nobody knows any more
+        with pytest.raises(AirflowFailException, match="unknown"):
+            instance.run()
+    else:
         instance.run()
+        assert sandbox.mail_count() == 20
     assert max(sandbox.mail_counts().values()) == 1
-    assert arrived <= sandbox.mail_count() <= 20
+    assert sandbox.mail_count() >= arrived
 
 
 def test_state_that_is_deleted_between_two_tries_below_airflow_3_3_is_an_unknown_past(
@@ -96,7 +100,7 @@ def test_state_that_is_deleted_between_two_tries_below_airflow_3_3_is_an_unknown
 ):
     instance = make_instance()
     kill_after(instance, 1)
-    for key in store.keys():
+    for key in store.stored():
         store.delete(key)
     if "variables" in str(store.path):
         with pytest.raises(AirflowFailException, match="could be it"):
