@@ -144,14 +144,8 @@ class BiginBulkSendMailOperator(BiginOperator):
         from airflow_provider_bigin.delivery.gate import Gate
         from airflow_provider_bigin.delivery.many import BulkDelivery
         from airflow_provider_bigin.delivery.task_try import TaskTry
+        from airflow_provider_bigin.operators import results
         from airflow_provider_bigin.operators.progress import Progress
-        from airflow_provider_bigin.operators.results import (
-            COLUMNS,
-            describe,
-            result_rows,
-            summarize,
-            undelivered,
-        )
         from airflow_provider_bigin.utils.tables import to_table_path, write_table
         from airflow_provider_bigin.version_compat import ask_supervisor_one_by_one
 
@@ -174,11 +168,14 @@ class BiginBulkSendMailOperator(BiginOperator):
             on_outcome=Progress(len(batch)).note,
         ) as delivery:
             outcomes = delivery.deliver()
-            self.log.info("%s.", describe(outcomes))
+            self.log.info("%s.", results.describe(outcomes))
             if results_path:
-                write_table(results_path, COLUMNS, result_rows(outcomes))
-            result = {**summarize(outcomes), "results_path": str(results_path) if results_path else None}
-            error = undelivered(outcomes, self.fail_on, is_last_try=task_try.is_last)
+                write_table(results_path, results.COLUMNS, results.result_rows(outcomes))
+            result = {
+                **results.summarize(outcomes),
+                "results_path": str(results_path) if results_path else None,
+            }
+            error = results.undelivered(outcomes, self.fail_on, is_last_try=task_try.is_last)
             if error and self.do_xcom_push:
                 context["ti"].xcom_push(key="return_value", value=result)
             if error:

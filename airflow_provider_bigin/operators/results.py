@@ -39,14 +39,7 @@ def summarize(outcomes: Sequence[Outcome]) -> dict[str, Any]:
 def result_rows(outcomes: Iterable[Outcome]) -> Iterator[dict[str, Any]]:
     """Make the line of each row."""
     for number, outcome in enumerate(outcomes):
-        yield {
-            "row": number,
-            "record_id": outcome.record_id,
-            "status": outcome.status,
-            "message_id": outcome.message_id,
-            "error": outcome.error,
-            "detail": outcome.detail,
-        }
+        yield {"row": number, **{name: getattr(outcome, name) for name in COLUMNS[1:]}}
 
 
 def undelivered(outcomes: Sequence[Outcome], fail_on: FailOn, *, is_last_try: bool) -> BiginError | None:
