@@ -207,8 +207,7 @@ class Try:
         """Reach a point; return the fault that is met there."""
         if self.is_dead:
             raise Died
-        fault = self.chooser.pick(*faults)
-        return fault
+        return self.chooser.pick(*faults)
 
     def die(self) -> None:
         self.is_dead = True
