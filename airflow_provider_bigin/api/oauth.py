@@ -14,7 +14,7 @@ import hashlib
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from airflow_provider_bigin.api.answers import parse_json
 from airflow_provider_bigin.api.data_centers import checked_api_domain
@@ -106,7 +106,7 @@ class Grant:
     scopes: tuple[str, ...] = ()
 
 
-def is_token(value: Any) -> bool:
+def is_token(value: Any) -> TypeGuard[str]:
     """
     Tell whether a value can be a token, a client's id or its secret: visible ASCII. Anything else does not
     fit into a header, and who refuses it there quotes it.

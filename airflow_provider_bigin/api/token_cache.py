@@ -77,12 +77,11 @@ class FileTokenCache:
         """
         path = self.directory / name
         try:
-            file = open(path, encoding="utf-8", opener=_open_at_once)
+            with open(path, encoding="utf-8", opener=_open_at_once) as file:
+                _refuse_foreign(file.fileno(), path)
+                text = file.read(MAX_ENTRY_SIZE + 1)
         except FileNotFoundError:
             return None
-        with file:
-            _refuse_foreign(file.fileno(), path)
-            text = file.read(MAX_ENTRY_SIZE + 1)
         if len(text) > MAX_ENTRY_SIZE:
             raise OSError(f"{path} is too large")
         return text

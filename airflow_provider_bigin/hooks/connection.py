@@ -117,8 +117,8 @@ def _check_tokens(given: dict[str, str]) -> None:
     wrong = [name for name, value in given.items() if not is_token(value)]
     if wrong:
         raise BiginConfigurationError(
-            f"{' and '.join(wrong)} cannot be right: blanks, line breaks and letters that are not ASCII are in"
-            " none of Zoho's; copy it again"
+            f"{' and '.join(wrong)} cannot be right: none of Zoho's has blanks, line breaks or letters that"
+            " are not ASCII; copy it again"
         )
 
 

@@ -108,7 +108,9 @@ def _without_message_id(answer: Answer, settings: Settings) -> Answer:
 
 
 def _with_odd_message_id(answer: Answer, settings: Settings) -> Answer:
-    return Answer(answer.status, re.sub(rb'("message_id": ?")', rb"\1" + b"x" * 500, answer.body), answer.headers)
+    return Answer(
+        answer.status, re.sub(rb'("message_id": ?")', rb"\1" + b"x" * 500, answer.body), answer.headers
+    )
 
 
 @cache

@@ -366,7 +366,10 @@ REFUSED = {"at": 9e9, "error": "BiginServerError", "told": {}, "throttled": 0}
     ("entry", "content"),
     [
         *(("_name", content) for content in ([], "text", 7, {"token": []}, {"token": {}}, {"renewals": 1})),
-        *(("_name", {"token": {**KEPT, "value": value}}) for value in (None, 7, "", "1000.a\nX-Evil: 1", "ü")),
+        *(
+            ("_name", {"token": {**KEPT, "value": value}})
+            for value in (None, 7, "", "1000.a\nX-Evil: 1", "ü")
+        ),
         *(("_name", {"token": {**KEPT, "expires_at": value}}) for value in (None, "9e9", [])),
         ("_name", {"token": {**KEPT, "api_domain": ["https://evil.example"], "expires_at": 0}}),
         ("_name", {"token": None, "renewals": [None, "x"]}),

@@ -311,6 +311,14 @@ def test_records(client, sandbox):
     assert list(client.search_records("Contacts", email="nobody@example.org")) == []
 
 
+def test_a_search_has_pages_without_tokens(client, sandbox):
+    sandbox.add_records(
+        "Contacts", [{"Last_Name": f"Twin {number}", "City": "Rome"} for number in range(450)]
+    )
+    found = list(client.search_records("Contacts", criteria="(City:equals:Rome)"))
+    assert len({record["id"] for record in found}) == len(found) == 450
+
+
 @pytest.mark.parametrize(
     ("fault", "says"),
     [("empty_page", "is empty"), ("same_page", "was read already"), ("same_page_token", "was read already")],
@@ -456,7 +464,10 @@ def test_who_is_connected_too_late_sends_nothing(sandbox, connect, monkeypatch):
 
 def test_a_small_answer_that_becomes_a_large_one_costs_little_memory(client, sandbox):
     client.get_current_user()
-    for call, ask in (("users", client.get_current_user), ("token", lambda: client._tokens.renew(client._tokens.get()))):
+    for call, ask in (
+        ("users", client.get_current_user),
+        ("token", lambda: client._tokens.renew(client._tokens.get())),
+    ):
         sandbox.fault(call, "too_large", times=3)
         tracemalloc.start()
         try:

@@ -160,9 +160,13 @@ def test_the_secrets_do_not_follow_a_redirect(refresh, credentials, answering):
     assert paths == ["/oauth/v2/token"]
 
 
-@pytest.mark.parametrize("value", ["1000.a\r\nX-Evil: 1", "1000.a b", "1000.\u00fc", "\x7f", "x" * 9000, "", 7, None])
+@pytest.mark.parametrize(
+    "value", ["1000.a\r\nX-Evil: 1", "1000.a b", "1000.\u00fc", "\x7f", "x" * 9000, "", 7, None]
+)
 @pytest.mark.parametrize("field", ["access_token", "refresh_token"])
-def test_a_token_that_cannot_be_one_is_not_taken_and_not_quoted(session, credentials, answering, field, value):
+def test_a_token_that_cannot_be_one_is_not_taken_and_not_quoted(
+    session, credentials, answering, field, value
+):
     good = {"access_token": "1000.good", "refresh_token": "1000.good"}
     url, _ = answering(200, json.dumps({**good, field: value}).encode())
     with pytest.raises(errors.BiginError) as error:
@@ -181,9 +185,17 @@ def test_a_token_that_cannot_be_one_is_not_taken_and_not_quoted(session, credent
 
 @pytest.mark.parametrize(
     ("told", "is_quoted"),
-    [("temporarily_unavailable", True), ("<b>1000.secret</b>", False), ("a" * 41, False), ("a\nb", False), ([1], False)],
+    [
+        ("temporarily_unavailable", True),
+        ("<b>1000.secret</b>", False),
+        ("a" * 41, False),
+        ("a\nb", False),
+        ([1], False),
+    ],
 )
-def test_an_unknown_error_is_quoted_only_if_it_is_a_plain_code(refresh, credentials, answering, told, is_quoted):
+def test_an_unknown_error_is_quoted_only_if_it_is_a_plain_code(
+    refresh, credentials, answering, told, is_quoted
+):
     url, _ = answering(200, json.dumps({"error": told}).encode())
     with pytest.raises(errors.BiginServerError) as error:
         refresh(replace(credentials, accounts_server=url))

@@ -71,7 +71,9 @@ def test_a_link_is_not_followed(cache, file, tmp_path):
     assert cache.read(NAME) == "new"
 
 
-@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: socket.socket(socket.AF_UNIX).bind(str(path))])
+@pytest.mark.parametrize(
+    "make", [os.mkfifo, os.mkdir, lambda path: socket.socket(socket.AF_UNIX).bind(str(path))]
+)
 def test_what_is_not_a_file_is_refused_at_once(cache, file, monkeypatch, make):
     file.unlink()
     monkeypatch.chdir(cache.directory)  # the name of a socket must be short
@@ -80,7 +82,7 @@ def test_what_is_not_a_file_is_refused_at_once(cache, file, monkeypatch, make):
     with ThreadPoolExecutor(1) as thread:
         reading = thread.submit(cache.read, NAME)
         try:
-            with pytest.raises(OSError, match="regular file|directory|No such device"):
+            with pytest.raises(OSError, match=r"regular file|directory|No such device"):
                 reading.result(timeout=2)
         finally:
             if not reading.done():  # nobody else writes to it
