@@ -401,7 +401,7 @@ class BiginClient:
         return retrying(call)
 
     def _pages(self, path: str, params: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        """Follow ``page``, and ``page_token`` beyond the 2,000 records that pages reach; they must lead on."""
+        """Follow ``page``, and ``page_token`` beyond the 2,000 records that pages reach, if they lead on."""
         position: dict[str, Any] = {"page": 1}
         tokens: set[str] = set()
         before: list[dict[str, Any]] = []

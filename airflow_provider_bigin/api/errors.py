@@ -66,7 +66,7 @@ class BiginError(Exception):
         text = ": ".join(part for part in (self.request, answer, self.message) if part)
         where = self.details.get("json_path") or self.details.get("api_name")
         if where:
-            text += f" [{one_line(where, MAX_CODE_LENGTH)}]"
+            text += f" [{where}]"
         return f"{text.rstrip('.')}. {self.hint}" if self.hint else text
 
 
@@ -254,7 +254,9 @@ def error_from_answer(
         )
     code = _text_or_none(item.get("code"), MAX_CODE_LENGTH)
     told = item.get("details")
-    details: Mapping[str, Any] = told if isinstance(told, Mapping) else {}
+    details = dict(told) if isinstance(told, Mapping) else {}
+    places = {name: details[name] for name in ("json_path", "api_name") if details.get(name)}
+    details |= {name: one_line(place, MAX_CODE_LENGTH) for name, place in places.items()}
     message = _text_or_none(item.get("message")) or "Bigin does not say why"
     error_class = _error_class(status, code, message, details, no_credits_left=no_credits_left)
     return error_class(

@@ -479,9 +479,28 @@ def test_a_small_answer_that_becomes_a_large_one_costs_little_memory(client, san
             sandbox.clear_faults()
 
 
-@pytest.mark.parametrize("location", [b"http://[", b"\xff\xfe"])
-def test_a_redirect_that_cannot_be_read_is_an_unknown_outcome(sandbox, connect, clock, location):
-    answer = b"HTTP/1.1 307 Moved\r\nLocation: " + location + b"\r\nContent-Length: 0\r\n\r\n"
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"307 Moved\r\nLocation: http://[",
+        b"307 Moved\r\nLocation: \xff\xfe",
+        b"200",
+        b"\x00\xff",
+        b"200 OK\r\nContent-Length: 1, 2",
+        b"200 OK\r\nContent-Length: -1",
+        b"200 OK\r\nContent-Length: 9" + b"9" * 5000,
+        b"200 OK\r\nContent-Encoding: gzip",
+        b"200 OK\r\nContent-Encoding: " + b"gzip, " * 1000,
+        b"200 OK\r\nTransfer-Encoding: chunked",
+        b"200 OK\r\nContent-Type: text/html; charset=no-such",
+        b"200 OK\r\nSet-Cookie: =; Expires=Fri, 99 Foo; Max-Age=x; Port=y; Version=z",
+        b"200 OK\r\n" + b"X: y\r\n" * 500,
+        b"200 OK\r\nX: " + b"y" * 100_000,
+        b"200 OK\r\n\x00: \x00\r\n : \r\n:",
+    ],
+)
+def test_an_answer_that_cannot_be_read_is_an_unknown_outcome(sandbox, connect, clock, head):
+    answer = b"HTTP/1.1 " + head + b"\r\n\r\nzz\xff"
     with trickling_server(answer, at_once=len(answer)) as url:
         client = BiginHook(connect(sandbox, api_domain=url)).get_conn()
         with pytest.raises(errors.BiginOutcomeUnknownError):
