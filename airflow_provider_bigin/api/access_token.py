@@ -115,7 +115,8 @@ class Refusal:
     throttled: int
 
     def __post_init__(self) -> None:
-        if not isinstance(self.at, (int, float)) or self.throttled not in range(1_000_000):
+        is_count = isinstance(self.throttled, int) and self.throttled >= 0
+        if not isinstance(self.at, (int, float)) or not is_count:
             raise TypeError("not a valid refusal")
         self.as_error()
 

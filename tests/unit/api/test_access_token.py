@@ -375,7 +375,7 @@ REFUSED = {"at": 9e9, "error": "BiginServerError", "told": {}, "throttled": 0}
         ("_name", {"token": None, "renewals": [None, "x"]}),
         *(("_refusal_name", content) for content in ([], {"at": 1}, REFUSED)),
         *(("_refusal_name", {**REFUSED, "at": value}) for value in (None, "now")),
-        *(("_refusal_name", {**REFUSED, "throttled": value}) for value in (-9, "x", None)),
+        *(("_refusal_name", {**REFUSED, "throttled": value}) for value in (-9, 1.0, "x", None)),
     ],
 )
 def test_any_other_content_of_the_cache_is_as_none(process, sandbox, entry, content):
