@@ -17,7 +17,7 @@ SCOPES = (
     "ZohoBigin.send_mail.all.CREATE",
     "ZohoBigin.settings.emails.READ",
     "ZohoBigin.Files.CREATE",
-    "ZohoBigin.modules.ALL",
+    "ZohoBigin.modules.READ",
     "ZohoSearch.securesearch.READ",
     "ZohoBigin.users.READ",
     "ZohoBigin.org.READ",

@@ -22,6 +22,9 @@ STORED = {
     "truncated",
     "no_content_type",
     "success_without_id",
+    "success_with_odd_id",
+    "too_large",
+    "too_deep",
     "empty_200_after",
     "custom_error_after",
 }
