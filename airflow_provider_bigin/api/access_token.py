@@ -181,7 +181,7 @@ class SharedToken:
         self._mask = mask
         self._name = f"access_token_{credentials.digest()[:32]}"
         self._refusal_name = f"{self._name}_refusal"
-        self._margin = random.uniform(*EXPIRY_MARGIN)  # noqa: S311
+        self._margin = random.uniform(*EXPIRY_MARGIN)  # noqa: S311 - no secret
         self._thread_lock = threading.Lock()
         self._token: AccessToken | None = None
         self._warned = False
@@ -240,7 +240,7 @@ class SharedToken:
         with ExitStack() as stack:
             kept = self._locked(stack, rejected, since) or self._kept_token(rejected)
             if kept is None and self._cache.spans_machines:
-                self._clock.sleep(random.uniform(0, SETTLE_TIME))  # noqa: S311
+                self._clock.sleep(random.uniform(0, SETTLE_TIME))  # noqa: S311 - no secret
                 kept = self._kept_token(rejected)
             return kept or self._refreshed(rejected, since)
 
@@ -251,7 +251,7 @@ class SharedToken:
         Who waits for longer than a request takes, and without a throttle for a reason, waits for a process
         that is frozen, and passes. So do all without a working lock: a second refresh is the lesser evil.
         """
-        patience = self._timeout + random.uniform(0, SETTLE_TIME)  # noqa: S311
+        patience = self._timeout + random.uniform(0, SETTLE_TIME)  # noqa: S311 - no secret
         while patience > 0:
             try:
                 stack.enter_context(self._cache.lock(self._name))
@@ -321,7 +321,7 @@ class SharedToken:
     def _watched_token(self, rejected: AccessToken | None, *, until: float) -> AccessToken | None:
         """Wait, but no longer than until another machine has got a token."""
         # Some machines may wait for the same moment: let one of them be the first.
-        until += random.uniform(0, SETTLE_TIME)  # noqa: S311
+        until += random.uniform(0, SETTLE_TIME)  # noqa: S311 - no secret
         log.warning(
             "The accounts server gives out no access tokens for now; waiting for %d s, or until another"
             " machine has got one.",

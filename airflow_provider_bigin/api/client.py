@@ -368,7 +368,7 @@ class BiginClient:
                 f"no answer ({_reason(error)})",
                 request=request,
                 hint=f"Check that this machine reaches {origin}; the timeout is {self.timeout:g} s",
-            ) from error
+            ) from _innermost(error)  # what wraps it quotes the URL, with the address of a search
         self._note_server_time(response, begun)
         return _read_answer(request, response)
 
