@@ -15,6 +15,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
+from airflow_provider_bigin.api.text import excerpt, one_line, quoted
+
 Sent = Literal["no", "yes", "unknown"]
 
 
@@ -22,7 +24,7 @@ class BiginError(Exception):
     """
     Anything that Bigin refuses or that keeps us from an answer.
 
-    :param message: what failed, in one sentence; Bigin's own words where it gave any.
+    :param message: what failed, in one sentence and one line; Bigin's own words where it gave any.
     :param status: HTTP status of the answer, if there was one.
     :param code: Bigin's error code, such as ``INVALID_DATA``.
     :param details: Bigin's ``details`` object; it often names the offending field.
@@ -46,7 +48,7 @@ class BiginError(Exception):
         hint: str | None = None,
     ) -> None:
         super().__init__(message)
-        self.message = message
+        self.message = one_line(message)
         self.status = status
         self.code = code
         self.details = dict(details or {})
@@ -249,7 +251,7 @@ def error_from_answer(
         )
     code = _text_or_none(item.get("code"))
     told = item.get("details")
-    details: Mapping[str, Any] = told if isinstance(told, Mapping) else {}
+    details = {str(name): _short(value) for name, value in told.items()} if isinstance(told, Mapping) else {}
     message = _text_or_none(item.get("message")) or "Bigin does not say why"
     error_class = _error_class(status, code, message, details, no_credits_left=no_credits_left)
     return error_class(
@@ -330,7 +332,14 @@ def _rate_limit_class(message: str, *, no_credits_left: bool) -> type[BiginRateL
 
 
 def _text_or_none(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None
+    return excerpt(value) if isinstance(value, str) and value else None
+
+
+def _short(value: Any) -> Any:
+    """Shorten what an answer tells; what is more than a text or a number is there to be read only."""
+    if isinstance(value, str):
+        return excerpt(value)
+    return value if value is None or isinstance(value, (bool, float)) else quoted(value)
 
 
 def _longest(*seconds: float | None) -> float | None:

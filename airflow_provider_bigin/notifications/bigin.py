@@ -114,7 +114,7 @@ class BiginNotifier(BaseNotifier):
             self._rendered(context).notify(context)
         except Exception as error:
             _log_error(error)
-            if not context.get("exception"):
+            if context.get("exception") is None:
                 raise
 
     def __await__(self) -> Generator[Any, None, None]:
