@@ -192,7 +192,9 @@ def parse_scheduled_time(value: datetime | str | None) -> str | None:
                 f"scheduled_time: {quoted(value)} is no ISO 8601 time such as 2026-12-24T18:00:00+01:00"
             ) from None
     if not isinstance(time, datetime):
-        raise BiginInvalidMailError(f"scheduled_time: {quoted(value)} is neither a datetime nor ISO 8601 text")
+        raise BiginInvalidMailError(
+            f"scheduled_time: {quoted(value)} is neither a datetime nor ISO 8601 text"
+        )
     if time.utcoffset() is None:
         raise BiginInvalidMailError(
             f"scheduled_time: {value!r} has no offset from UTC; add one, as in 2026-12-24T18:00:00+01:00"
@@ -281,7 +283,9 @@ def _address(email: str, name: Any, field: str, written: str) -> Address:
     if not _EMAIL.fullmatch(email):
         raise BiginInvalidMailError(f"{field}: {quoted(written)} is no e-mail address")
     if not isinstance(name, str):
-        raise BiginInvalidMailError(f"{field}: the name of {quoted(email)} is {quoted(name)}, which is no text")
+        raise BiginInvalidMailError(
+            f"{field}: the name of {quoted(email)} is {quoted(name)}, which is no text"
+        )
     name = name.strip()
     for what, text in (("address", email), ("name", name)):
         if len(text) > MAX_ADDRESS_LENGTH:

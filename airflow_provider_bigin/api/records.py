@@ -68,8 +68,8 @@ def parse_record_id(value: Any) -> str:
     text = str(value).strip() if is_number or isinstance(value, str) else ""
     if not re.fullmatch(r"[0-9]{1,25}", text):
         raise BiginInvalidMailError(
-            f"record_id: {quoted(value)} is no Bigin record id; it is a number of 18 or 19 digits, given as text,"
-            " such as '5000000000000000101' (the last part of the record's address in Bigin)"
+            f"record_id: {quoted(value)} is no Bigin record id; it is a number of 18 or 19 digits, given as"
+            " text, such as '5000000000000000101' (the last part of the record's address in Bigin)"
         )
     return text
 

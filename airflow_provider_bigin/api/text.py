@@ -1,4 +1,4 @@
-"""Texts that strangers wrote, made fit to be shown: in one line, short, and in the order in which they read."""
+"""Texts that strangers wrote, made fit to be shown: in one line, short, and in their own order."""
 
 from __future__ import annotations
 

@@ -132,7 +132,9 @@ with DAG("upstream_is_data", schedule=None, default_args={"reply_to": "team{{ 21
 
     # among the values of expand, set later, in default_args, in a tuple (no set takes one)
     mail("among", to="among@example.org").expand(content=[text(), literal])
-    later = BiginSendMailOperator(task_id="later", record_id=ADA, to="later@example.org", subject="{{ 6 * 7 }}")
+    later = BiginSendMailOperator(
+        task_id="later", record_id=ADA, to="later@example.org", subject="{{ 6 * 7 }}"
+    )
     later.content = text()
     with TaskGroup("defaults", default_args={"content": text()}):
         mail("defaulted").expand(to=["defaulted@example.org"])

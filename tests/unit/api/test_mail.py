@@ -92,7 +92,8 @@ def test_no_address(written, offence):
 
 
 @pytest.mark.parametrize(
-    "name", ["Ada\nLovelace", "Ada\0Lovelace", "Ada\x85\u2028Lovelace", "\u202eAda\u2066 \u202cLovelace\u2069"]
+    "name",
+    ["Ada\nLovelace", "Ada\0Lovelace", "Ada\x85\u2028Lovelace", "\u202eAda\u2066 \u202cLovelace\u2069"],
 )
 def test_a_name_is_one_line_in_the_order_in_which_it_reads(name):
     assert parse_addresses({"user_name": name, "email": ADA.email}, "to") == (ADA,)
@@ -287,7 +288,17 @@ for _ in range(100_000):
 @pytest.mark.parametrize("value", [10**5000, Unprintable(), DEEP, "x" * 1_000_000, "\ud800"], ids=range(5))
 @pytest.mark.parametrize(
     "field",
-    ["to", "cc", "from_email", "subject", "content", "mail_format", "org_email", "scheduled_time", "attachments"],
+    [
+        "to",
+        "cc",
+        "from_email",
+        "subject",
+        "content",
+        "mail_format",
+        "org_email",
+        "scheduled_time",
+        "attachments",
+    ],
 )
 def test_whatever_a_field_holds_the_error_names_the_field_and_is_short(field, value):
     with pytest.raises(BiginInvalidMailError, match=f"^{field}: ") as error:

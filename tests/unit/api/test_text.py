@@ -23,7 +23,7 @@ def test_nothing_reorders_a_text():
 
 
 def test_scripts_from_right_to_left_and_joined_emoji_stay_as_they_are():
-    text = "שלום \u200fمرحبا\u200e 👩\u200d🚀"
+    text = "\u05e9\u05dc\u05d5\u05dd \u200f\u0645\u0631\u200e \U0001f469\u200d\U0001f680"
     assert one_line(text) == text
 
 
@@ -48,7 +48,16 @@ for _ in range(100_000):
 
 @pytest.mark.parametrize(
     "value",
-    ["x" * 1_000_000, "\ud800", 10**5000, [10**5000], Unprintable(), DEEP, {1: "y" * 10_000}, b"\xff" * 10_000],
+    [
+        "x" * 1_000_000,
+        "\ud800",
+        10**5000,
+        [10**5000],
+        Unprintable(),
+        DEEP,
+        {1: "y" * 10_000},
+        b"\xff" * 10_000,
+    ],
     ids=range(8),
 )
 def test_any_value_can_be_quoted(value):

@@ -184,7 +184,7 @@ BAD = [
             {"record_id": 5e18},
             {"record_id": True},
             {"record_id": "5" * 26},
-            {"record_id": "５０００"},
+            {"record_id": "\uff15"},
             {"record_id": "5/../6"},
             {"record_id": Hostile("5")},
             {"module": Hostile("Contacts")},
