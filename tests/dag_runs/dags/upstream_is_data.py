@@ -136,8 +136,9 @@ with DAG("upstream_is_data", schedule=None, default_args={"reply_to": "team{{ 21
         task_id="later", record_id=ADA, to="later@example.org", subject="{{ 6 * 7 }}"
     )
     later.content = text()
-    with TaskGroup("defaults", default_args={"content": text()}):
-        mail("defaulted").expand(to=["defaulted@example.org"])
+    default = text()
+    with TaskGroup("defaults", default_args={"content": default}):
+        mail("defaulted").expand(to=["defaulted@example.org"]).set_upstream(default.operator)
     BiginSendMailOperator(
         task_id="in_a_tuple",
         record_id=ADA,
