@@ -339,7 +339,7 @@ def _short(value: Any) -> Any:
     """Shorten what an answer tells; what is more than a text or a number is there to be read only."""
     if isinstance(value, str):
         return excerpt(value)
-    return value if value is None or isinstance(value, (bool, float)) else quoted(value)
+    return value if value is None or isinstance(value, (int, float)) else quoted(value)
 
 
 def _longest(*seconds: float | None) -> float | None:

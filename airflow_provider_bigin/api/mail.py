@@ -261,7 +261,9 @@ _EMAIL = re.compile(f"{_MAILBOX_PART}@{_MAILBOX_PART}")
 def _parse_address(part: str, field: str) -> Address:
     part = part.strip()
     if len(part) > MAX_WRITTEN_LENGTH:
-        raise BiginInvalidMailError(f"{field}: {part[:40]!r}... has {len(part):,} characters; no address has")
+        raise BiginInvalidMailError(
+            f"{field}: {part[:40]!r}... has {len(part):,} characters, which is too long for an address"
+        )
     named = _NAMED_ADDRESS.fullmatch(part)
     if not named:
         return _address(part, "", field, part)
