@@ -131,7 +131,7 @@ with DAG("upstream_is_data", schedule=None, default_args={"reply_to": "team{{ 21
     group_of_rows.expand_kwargs(make_rows("grouprow"))
 
     # among the values of expand, set later, in default_args, in a tuple (no set takes one)
-    mail("among", to="among@example.org").expand(content=[text(), literal])
+    mail("among", to="among@example.org", content=literal).expand(cc=[copies, "{{ 6 * 7 }}@example.org"])
     later = BiginSendMailOperator(
         task_id="later", record_id=ADA, to="later@example.org", subject="{{ 6 * 7 }}"
     )
