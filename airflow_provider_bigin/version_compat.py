@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from airflow_provider_bigin.api.errors import BiginConfigurationError
+from airflow_provider_bigin.api.text import encodable
 
 
 def _first(name: str, *modules: str) -> Any:
@@ -208,7 +209,11 @@ def object_storage_path(url: str) -> Any:
 
 
 def redact(text: str) -> str:
-    """Return a text without the secrets that Airflow keeps out of its logs."""
+    """
+    Return a text without the secrets that Airflow keeps out of its logs.
+
+    Airflow 2 returns a text that cannot be encoded with all its secrets.
+    """
     return str(
         _first(
             "redact",
@@ -216,7 +221,7 @@ def redact(text: str) -> str:
             "airflow.sdk._shared.secrets_masker",
             "airflow.sdk.execution_time.secrets_masker",
             "airflow.utils.log.secrets_masker",
-        )(text)
+        )(encodable(text))
     )
 
 

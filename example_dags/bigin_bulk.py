@@ -37,7 +37,11 @@ with DAG(
     def rows(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Make a row for each contact that has an address."""
         return [
-            {"record_id": record["id"], "to": record["Email"], "first_name": record["First_Name"]}
+            {
+                "record_id": record["id"],
+                "to": {"user_name": record["First_Name"], "email": record["Email"]},
+                "first_name": record["First_Name"],
+            }
             for record in records
             if record["Email"]
         ]
@@ -59,7 +63,7 @@ with DAG(
             <p>{{ result.sent + result.already_sent }} of {{ result.total }} invitations are out.</p>
             <ul>
             {% for row in result.rows if row.error %}
-                <li>{{ row.record_id }}: {{ row.status }} ({{ row.error }})</li>
+                <li>{{ row.record_id }}: {{ row.status }} ({{ row.error | e }})</li>
             {% endfor %}
             </ul>
         """,

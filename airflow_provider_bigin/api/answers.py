@@ -1,5 +1,5 @@
 """
-What may be believed of an answer, whoever wrote it: JSON that is not too deep, ids, and texts to quote.
+What may be believed of an answer, whoever wrote it: JSON that is not too deep, and ids.
 
 Its size is limited where it is read, in :mod:`airflow_provider_bigin.api.deadline`.
 """
@@ -11,8 +11,8 @@ from typing import Any
 
 #: How deep an answer's lists and objects may be in each other; Bigin's are less than ten.
 MAX_DEPTH = 50
-#: Characters of an id, and of a text that is quoted, such as a message.
-MAX_TEXT_LENGTH = 500
+#: Characters of an id.
+MAX_ID_LENGTH = 500
 
 
 def parse_json(content: bytes) -> Any:
@@ -40,12 +40,5 @@ def parse_json(content: bytes) -> Any:
 
 def id_or_none(value: Any) -> str | None:
     """Return what can be an id; None if it is not a text, empty, long or not printable."""
-    is_id = isinstance(value, str) and 0 < len(value) <= MAX_TEXT_LENGTH and value.isprintable()
+    is_id = isinstance(value, str) and 0 < len(value) <= MAX_ID_LENGTH and value.isprintable()
     return value if is_id else None
-
-
-def one_line(value: Any, limit: int = MAX_TEXT_LENGTH) -> str:
-    """Return a text as it may be quoted: in one line, not longer than that, without control characters."""
-    text = str(value)
-    shown = "".join(character if character.isprintable() else " " for character in text[:limit])
-    return " ".join(shown.split()) + ("..." if len(text) > limit else "")

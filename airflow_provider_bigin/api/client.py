@@ -17,7 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from airflow_provider_bigin.api.answers import id_or_none, one_line, parse_json
+from airflow_provider_bigin.api.answers import id_or_none, parse_json
 from airflow_provider_bigin.api.clock import SYSTEM_CLOCK, Clock
 from airflow_provider_bigin.api.data_centers import is_loopback
 from airflow_provider_bigin.api.emails import VIEWS, email_pages, single_email
@@ -41,6 +41,7 @@ from airflow_provider_bigin.api.files import File, checked_size
 from airflow_provider_bigin.api.mail import Mail
 from airflow_provider_bigin.api.oauth import without_auth
 from airflow_provider_bigin.api.records import RecordRef, parse_module, parse_record_id
+from airflow_provider_bigin.api.text import excerpt
 
 if TYPE_CHECKING:
     import requests
@@ -508,7 +509,7 @@ def _sent_mail(answer: Any, mail: Mail, request: str) -> SentMail:
         raise _outcome_unknown(error, request) from error
     told = details.get("blocked_email_addresses")
     blocked = tuple(
-        (one_line(item.get("email")), one_line(item.get("reason") or "no reason given"))
+        (excerpt(str(item.get("email"))), excerpt(str(item.get("reason") or "no reason given")))
         for item in (told[:MAX_BLOCKED] if isinstance(told, list) else ())
         if isinstance(item, Mapping)
     )

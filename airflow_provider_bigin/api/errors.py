@@ -15,7 +15,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
-from airflow_provider_bigin.api.answers import MAX_TEXT_LENGTH, one_line
+from airflow_provider_bigin.api.text import MAX_EXCERPT_LENGTH, excerpt, one_line, quoted
 
 Sent = Literal["no", "yes", "unknown"]
 
@@ -27,7 +27,7 @@ class BiginError(Exception):
     """
     Anything that Bigin refuses or that keeps us from an answer.
 
-    :param message: what failed, in one sentence; Bigin's own words where it gave any.
+    :param message: what failed, in one sentence and one line; Bigin's own words where it gave any.
     :param status: HTTP status of the answer, if there was one.
     :param code: Bigin's error code, such as ``INVALID_DATA``.
     :param details: Bigin's ``details`` object; it often names the offending field.
@@ -51,7 +51,7 @@ class BiginError(Exception):
         hint: str | None = None,
     ) -> None:
         super().__init__(message)
-        self.message = message
+        self.message = one_line(message)
         self.status = status
         self.code = code
         self.details = dict(details or {})
@@ -254,9 +254,7 @@ def error_from_answer(
         )
     code = _text_or_none(item.get("code"), MAX_CODE_LENGTH)
     told = item.get("details")
-    details = dict(told) if isinstance(told, Mapping) else {}
-    places = {name: details[name] for name in ("json_path", "api_name") if details.get(name)}
-    details |= {name: one_line(place, MAX_CODE_LENGTH) for name, place in places.items()}
+    details = {str(name): _short(value) for name, value in told.items()} if isinstance(told, Mapping) else {}
     message = _text_or_none(item.get("message")) or "Bigin does not say why"
     error_class = _error_class(status, code, message, details, no_credits_left=no_credits_left)
     return error_class(
@@ -336,8 +334,15 @@ def _rate_limit_class(message: str, *, no_credits_left: bool) -> type[BiginRateL
     return BiginRateLimitError
 
 
-def _text_or_none(value: Any, limit: int = MAX_TEXT_LENGTH) -> str | None:
-    return (one_line(value, limit) or None) if isinstance(value, str) else None
+def _text_or_none(value: Any, limit: int = MAX_EXCERPT_LENGTH) -> str | None:
+    return (excerpt(value, limit) or None) if isinstance(value, str) else None
+
+
+def _short(value: Any) -> Any:
+    """Shorten what an answer tells; what is more than a text or a number is there to be read only."""
+    if isinstance(value, str):
+        return excerpt(value)
+    return value if value is None or isinstance(value, (int, float)) else quoted(value)
 
 
 def _longest(*seconds: float | None) -> float | None:

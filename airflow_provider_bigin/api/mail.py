@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from airflow_provider_bigin.api.errors import BiginInvalidMailError
+from airflow_provider_bigin.api.text import BIDI_CONTROLS, one_line, quoted
 
 # Zoho publishes these for the CRM (https://github.com/zoho/crm-oas, v8.0 send_mail); Bigin runs on the same
 # platform.
@@ -22,6 +23,8 @@ MAX_RECIPIENTS = 50
 MAX_SUBJECT_LENGTH = 1000
 MAX_CONTENT_LENGTH = 100_000
 MAX_ADDRESS_LENGTH = 255
+#: Of an address as people write it: with a name, each character of which may be escaped.
+MAX_WRITTEN_LENGTH = 4 * MAX_ADDRESS_LENGTH
 MAX_ATTACHMENTS = 10
 MAX_ATTACHMENT_ID_LENGTH = 255
 MAIL_FORMATS = ("html", "text")
@@ -86,7 +89,7 @@ class Mail:
         :param cc: recipients of a copy.
         :param bcc: recipients of a copy whom the others do not see.
         :param reply_to: one address that answers go to.
-        :param subject: at most 1,000 characters.
+        :param subject: at most 1,000 characters; line breaks become spaces.
         :param content: at most 100,000 characters.
         :param mail_format: ``html`` or ``text``.
         :param org_email: send from the organisation's address, by Zoho's servers.
@@ -101,7 +104,7 @@ class Mail:
             cc=_recipients(cc, "cc"),
             bcc=_recipients(bcc, "bcc"),
             reply_to=parse_address(reply_to, "reply_to"),
-            subject=_text(subject, "subject", MAX_SUBJECT_LENGTH),
+            subject=one_line(_text(subject, "subject", MAX_SUBJECT_LENGTH)),
             content=_text(content, "content", MAX_CONTENT_LENGTH),
             mail_format=_mail_format(mail_format),
             org_email=parse_bool(org_email, "org_email"),
@@ -150,8 +153,11 @@ def parse_addresses(value: Any, field: str) -> tuple[Address, ...]:
     if isinstance(value, Mapping):
         return (_address_from_mapping(value, field),)
     if isinstance(value, Iterable) and not isinstance(value, (bytes, bytearray)):
-        return tuple(address for part in value for address in parse_addresses(part, field))
-    raise BiginInvalidMailError(f"{field}: {value!r} is no e-mail address")
+        try:
+            return tuple(address for part in value for address in parse_addresses(part, field))
+        except RecursionError:
+            raise BiginInvalidMailError(f"{field}: its lists are nested too deep") from None
+    raise BiginInvalidMailError(f"{field}: {quoted(value)} is no e-mail address")
 
 
 def parse_address(value: Any, field: str) -> Address | None:
@@ -162,7 +168,7 @@ def parse_address(value: Any, field: str) -> Address | None:
     """
     addresses = parse_addresses(value, field)
     if len(addresses) > 1:
-        raise BiginInvalidMailError(f"{field}: {value!r} must be one address, not {len(addresses)}")
+        raise BiginInvalidMailError(f"{field}: {quoted(value)} must be one address, not {len(addresses)}")
     return addresses[0] if addresses else None
 
 
@@ -183,10 +189,12 @@ def parse_scheduled_time(value: datetime | str | None) -> str | None:
             time = datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", time.strip()))
         except ValueError:
             raise BiginInvalidMailError(
-                f"scheduled_time: {value!r} is no ISO 8601 time such as 2026-12-24T18:00:00+01:00"
+                f"scheduled_time: {quoted(value)} is no ISO 8601 time such as 2026-12-24T18:00:00+01:00"
             ) from None
     if not isinstance(time, datetime):
-        raise BiginInvalidMailError(f"scheduled_time: {value!r} is neither a datetime nor ISO 8601 text")
+        raise BiginInvalidMailError(
+            f"scheduled_time: {quoted(value)} is neither a datetime nor ISO 8601 text"
+        )
     if time.utcoffset() is None:
         raise BiginInvalidMailError(
             f"scheduled_time: {value!r} has no offset from UTC; add one, as in 2026-12-24T18:00:00+01:00"
@@ -210,8 +218,8 @@ def parse_bool(value: Any, field: str) -> bool:
     }
     try:
         return known[str(value).strip().lower()]
-    except KeyError:
-        raise BiginInvalidMailError(f"{field}: {value!r} is neither true nor false") from None
+    except Exception:  # it is not known, or cannot be written as text
+        raise BiginInvalidMailError(f"{field}: {quoted(value)} is neither true nor false") from None
 
 
 def _recipients(value: Any, field: str) -> tuple[Address, ...]:
@@ -241,15 +249,21 @@ def _split(text: str) -> list[str]:
     return [*parts, text[start:]]
 
 
+# No part of it may begin with what the part before it may end in: so the work grows with the length only.
 _NAMED_ADDRESS = re.compile(
-    r'(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>[^"<>]*))\s*<\s*(?P<email>[^<>]*?)\s*>', re.DOTALL
+    r'(?:"(?P<quoted>(?:[^"\\]|\\.)*)"\s*|(?P<plain>[^"<>]*))<(?P<email>[^<>]*)>', re.DOTALL
 )
 # One "@" with something on both sides, nothing that ends a header or a mailbox; the server knows the rest.
-_EMAIL = re.compile(r"[^\s@<>\"(),;:\\\[\]\x00-\x1f\x7f]+@[^\s@<>\"(),;:\\\[\]\x00-\x1f\x7f]+")
+_MAILBOX_PART = rf"[^\s@<>\"(),;:\\\[\]\x00-\x1f\x7f-\x9f{BIDI_CONTROLS}]+"
+_EMAIL = re.compile(f"{_MAILBOX_PART}@{_MAILBOX_PART}")
 
 
 def _parse_address(part: str, field: str) -> Address:
     part = part.strip()
+    if len(part) > MAX_WRITTEN_LENGTH:
+        raise BiginInvalidMailError(
+            f"{field}: {part[:40]!r}... has {len(part):,} characters, which is too long for an address"
+        )
     named = _NAMED_ADDRESS.fullmatch(part)
     if not named:
         return _address(part, "", field, part)
@@ -261,7 +275,7 @@ def _parse_address(part: str, field: str) -> Address:
 def _address_from_mapping(value: Mapping[str, Any], field: str) -> Address:
     if not isinstance(value.get("email"), str):
         raise BiginInvalidMailError(
-            f'{field}: {dict(value)!r} is not of the form {{"user_name": ..., "email": ...}}'
+            f'{field}: {quoted(value)} is not of the form {{"user_name": ..., "email": ...}}'
         )
     return _address(value["email"], value.get("user_name") or "", field, value["email"])
 
@@ -269,31 +283,35 @@ def _address_from_mapping(value: Mapping[str, Any], field: str) -> Address:
 def _address(email: str, name: Any, field: str, written: str) -> Address:
     email = email.strip()
     if not _EMAIL.fullmatch(email):
-        raise BiginInvalidMailError(f"{field}: {written!r} is no e-mail address")
+        raise BiginInvalidMailError(f"{field}: {quoted(written)} is no e-mail address")
     if not isinstance(name, str):
-        raise BiginInvalidMailError(f"{field}: the name of {email!r} is {name!r}, which is no text")
+        raise BiginInvalidMailError(
+            f"{field}: the name of {quoted(email)} is {quoted(name)}, which is no text"
+        )
     name = name.strip()
-    if re.search(r"[\x00-\x1f\x7f]", name):
-        raise BiginInvalidMailError(f"{field}: the name in {written!r} contains a control character")
     for what, text in (("address", email), ("name", name)):
         if len(text) > MAX_ADDRESS_LENGTH:
             raise BiginInvalidMailError(
                 f"{field}: the {what} {text[:40]!r}... has {len(text)} characters, but Bigin allows"
                 f" {MAX_ADDRESS_LENGTH}"
             )
-    return Address(_writable(email, field), _writable(name, field))
+    return Address(_writable(email, field), one_line(_writable(name, field)))
 
 
 def _refuse_rendered_list(text: str, field: str) -> None:
-    if re.fullmatch(r"\s*(\[.*\]|\{.*\})\s*", text, re.DOTALL):
+    stripped = text.strip()
+    if stripped[:1] + stripped[-1:] in ("[]", "{}"):
         raise BiginInvalidMailError(
-            f"{field}: {text!r} is a list that a template turned into text; join it in the template"
+            f"{field}: {quoted(text)} is a list that a template turned into text; join it in the template"
             " (`{{ addresses | join(',') }}`), or set render_template_as_native_obj=True on the DAG"
         )
 
 
 def _text(value: Any, field: str, limit: int) -> str:
-    text = "" if value is None else str(value)
+    try:
+        text = "" if value is None else str(value)
+    except Exception as error:
+        raise BiginInvalidMailError(f"{field}: {quoted(value)} cannot be written as text") from error
     if len(text) > limit:
         raise BiginInvalidMailError(f"{field}: {len(text):,} characters, but Bigin allows {limit:,}")
     return _writable(text, field)
@@ -307,7 +325,7 @@ def _writable(text: str, field: str) -> str:
 
 def _mail_format(value: Any) -> str:
     if value not in MAIL_FORMATS:
-        raise BiginInvalidMailError(f"mail_format: {value!r} must be one of {', '.join(MAIL_FORMATS)}")
+        raise BiginInvalidMailError(f"mail_format: {quoted(value)} must be one of {', '.join(MAIL_FORMATS)}")
     return str(value)
 
 
@@ -315,7 +333,7 @@ def _attachment_ids(value: Any) -> tuple[str, ...]:
     if isinstance(value, (str, Mapping)):
         value = [value]
     elif value is not None and not isinstance(value, Iterable):
-        raise BiginInvalidMailError(f"attachments: {value!r} is no list of ids of uploaded files")
+        raise BiginInvalidMailError(f"attachments: {quoted(value)} is no list of ids of uploaded files")
     ids = list(value or ())
     checked = tuple(_attachment_id(item) for item in ids if item != "")
     if len(checked) > MAX_ATTACHMENTS:
@@ -327,7 +345,7 @@ def _attachment_id(value: Any) -> str:
     file_id = value.get("id") if isinstance(value, Mapping) else value
     if not isinstance(file_id, str) or not 0 < len(file_id) <= MAX_ATTACHMENT_ID_LENGTH:
         raise BiginInvalidMailError(
-            f"attachments: {value!r} is no id of an uploaded file (text of at most"
+            f"attachments: {quoted(value)} is no id of an uploaded file (text of at most"
             f" {MAX_ATTACHMENT_ID_LENGTH} characters)"
         )
-    return file_id
+    return _writable(file_id, "attachments")

@@ -10,10 +10,10 @@ import logging
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_provider_bigin.api.answers import one_line
 from airflow_provider_bigin.api.emails import email_pages
 from airflow_provider_bigin.api.errors import BiginError, BiginInvalidMailError, Sent
 from airflow_provider_bigin.api.records import RecordRef
+from airflow_provider_bigin.api.text import excerpt, quoted
 
 if TYPE_CHECKING:
     from airflow_provider_bigin.api.client import BiginClient
@@ -38,7 +38,7 @@ def parse_statuses(value: Any) -> tuple[str, ...]:
     values = [value] if isinstance(value, str) else value
     if not isinstance(values, Collection) or not values or not all(isinstance(one, str) for one in values):
         raise BiginInvalidMailError(
-            f"status: {value!r} is no state of a mail, such as 'sent' or 'opened', nor a list of these"
+            f"status: {quoted(value)} is no state of a mail, such as 'sent' or 'opened', nor a list of these"
         )
     return tuple(sorted({one.strip().lower() for one in values}))
 
@@ -51,7 +51,7 @@ def parse_message_id(value: Any) -> str:
     """
     text = str(value or "").strip()
     if not text or text == "None":
-        raise BiginInvalidMailError(f"message_id: {value!r} is no id of a mail")
+        raise BiginInvalidMailError(f"message_id: {quoted(value)} is no id of a mail")
     return text
 
 
@@ -106,14 +106,14 @@ def judge(entry: Mapping[str, Any], wanted: Collection[str]) -> str | None:
     if bounce is not None and BOUNCED not in wanted:
         raise BiginMailBouncedError(f"the mail {entry.get('message_id')} bounced: {bounce_reason(bounce)}")
     reached = states.intersection(wanted)
-    log.info("The mail is %s.", one_line(", ".join(sorted(states))) or "in no known state")
+    log.info("The mail is %s.", excerpt(", ".join(sorted(states))) or "in no known state")
     return min(reached) if reached else None
 
 
 def bounce_reason(bounce: Mapping[str, Any]) -> str:
     """Say why a mail came back, in Bigin's words."""
     told = (bounce.get("bounced_reason"), bounce.get("category"), bounce.get("sub_category"))
-    reason, *kinds = (one_line(part) if part else "" for part in told)
+    reason, *kinds = (excerpt(str(part)) if part else "" for part in told)
     kind = ", ".join(filter(None, kinds))
     return (f"{reason} ({kind})" if reason and kind else reason or kind) or "Bigin gives no reason"
 
@@ -124,4 +124,4 @@ def _history(entry: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _state(item: Mapping[str, Any]) -> str:
-    return str(item.get("type") or "").lower()
+    return excerpt(str(item.get("type") or "")).lower()

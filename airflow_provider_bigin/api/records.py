@@ -6,6 +6,7 @@ import re
 from typing import Any, NamedTuple
 
 from airflow_provider_bigin.api.errors import BiginInvalidMailError
+from airflow_provider_bigin.api.text import quoted
 
 #: The modules that can send mail, by the name in the API and by the name on Bigin's pages.
 MODULES = {
@@ -63,11 +64,12 @@ def parse_record_id(value: Any) -> str:
     :raises BiginInvalidMailError: for anything else. A path never gets into a URL, and a float has lost
         digits already.
     """
-    text = str(value).strip() if isinstance(value, (str, int)) and not isinstance(value, bool) else ""
+    is_number = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**25
+    text = str(value).strip() if is_number or isinstance(value, str) else ""
     if not re.fullmatch(r"[0-9]{1,25}", text):
         raise BiginInvalidMailError(
-            f"record_id: {value!r} is no Bigin record id; it is a number of 18 or 19 digits, given as text,"
-            " such as '5000000000000000101' (the last part of the record's address in Bigin)"
+            f"record_id: {quoted(value)} is no Bigin record id; it is a number of 18 or 19 digits, given as"
+            " text, such as '5000000000000000101' (the last part of the record's address in Bigin)"
         )
     return text
 
@@ -80,8 +82,8 @@ def parse_module(value: Any) -> str:
     """
     try:
         return MODULES[str(value).strip().lower()]
-    except KeyError:
+    except Exception:  # it is not known, or cannot be written as text
         raise BiginInvalidMailError(
-            f"module: {value!r} is none that can send mail; use Contacts, Companies (Accounts) or Deals"
+            f"module: {quoted(value)} is none that can send mail; use Contacts, Companies (Accounts) or Deals"
             " (Pipelines)"
         ) from None

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from airflow_provider_bigin.api.errors import BiginInvalidMailError
+from airflow_provider_bigin.api.text import quoted
 from airflow_provider_bigin.hooks.paths import list_paths, to_path
 
 if TYPE_CHECKING:
     from airflow_provider_bigin.api.files import File
 
-_URL = re.compile(r"(?P<place>[^:/]+://[^/]*)/*(?P<path>.*)", re.DOTALL)
+#: Without control characters: Airflow's path drops some of them, which makes ``..`` of what was none.
+_URL = re.compile(r"(?P<place>[^:/\x00-\x1f]+://[^/\x00-\x1f]*)/(?P<path>[^\x00-\x1f]*)")
 
 
 def files_below(value: Any, root: Any) -> list[File]:
@@ -37,13 +39,16 @@ def files_below(value: Any, root: Any) -> list[File]:
 def _file_below(path: str, root: str) -> File:
     file = _object_below(path, root) if "://" in root else _local_below(path, Path(root).resolve())
     if file is None:
-        raise BiginInvalidMailError(f"files: {path!r} is not below files_root, {root!r}")
+        raise BiginInvalidMailError(f"files: {quoted(path)} is not below files_root, {root!r}")
     return file
 
 
 def _local_below(path: str, root: Path) -> File | None:
     """Return the file that the path leads to, without links: one that is set later leads nowhere else."""
-    file = (root / path).resolve()
+    try:
+        file = (root / path).resolve()
+    except (OSError, RuntimeError, ValueError):  # too long, links in a circle, a NUL
+        return None
     return file if "://" not in path and root in file.parents else None
 
 

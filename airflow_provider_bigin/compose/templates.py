@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 
 from airflow_provider_bigin.api.errors import BiginInvalidMailError
+from airflow_provider_bigin.api.text import excerpt
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -59,7 +60,7 @@ class RowTemplates:
             return template.render({**self._variables, "mail": row})
         except Exception as error:  # whatever a template runs into is its row's error
             raise BiginInvalidMailError(
-                f"{field}: the template cannot be rendered ({type(error).__name__}: {error})"
+                f"{field}: the template cannot be rendered ({excerpt(f'{type(error).__name__}: {error}')})"
             ) from error
 
 

@@ -10,7 +10,6 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_bigin.api.answers import one_line
 from airflow_provider_bigin.api.clock import SYSTEM_CLOCK, Clock
 from airflow_provider_bigin.api.errors import (
     BiginAuthenticationError,
@@ -20,6 +19,7 @@ from airflow_provider_bigin.api.errors import (
 )
 from airflow_provider_bigin.api.mail import Address, Mail
 from airflow_provider_bigin.api.records import RecordRef, read_record
+from airflow_provider_bigin.api.text import excerpt
 from airflow_provider_bigin.get_provider_info import CONNECTION_FIELDS, UI_FIELD_BEHAVIOUR
 from airflow_provider_bigin.hooks.paths import to_paths
 from airflow_provider_bigin.version_compat import BaseHook, mask_secret
@@ -262,7 +262,7 @@ class BiginHook(BaseHook):
             return False, str(error)
         except Exception as error:
             return False, f"{type(error).__name__}: {error}"
-        name = one_line(user.get("full_name") or user.get("email") or "an unnamed user")
+        name = excerpt(str(user.get("full_name") or user.get("email") or "an unnamed user"))
         return True, f"Connected to Bigin as {name}."
 
     def _explain_refusal(self, error: BiginAuthenticationError) -> str:

@@ -114,7 +114,7 @@ class BiginNotifier(BaseNotifier):
             self._rendered(context).notify(context)
         except Exception as error:
             _log_error(error)
-            if not context.get("exception"):
+            if context.get("exception") is None:
                 raise
 
     def __await__(self) -> Generator[Any, None, None]:
@@ -152,6 +152,7 @@ class BiginNotifier(BaseNotifier):
         await in_thread(self.notify, context)
 
     def _draft(self, context: Context) -> Draft:
+        from airflow_provider_bigin.api.text import encodable
         from airflow_provider_bigin.compose.arguments import compose_draft, mail_arguments
         from airflow_provider_bigin.hooks.paths import to_paths
         from airflow_provider_bigin.notifications.default_mail import as_html, as_text, read_context
@@ -161,6 +162,8 @@ class BiginNotifier(BaseNotifier):
             fields["subject"] = event.subject
         if self.content is None:
             fields["content"] = as_text(event) if self.mail_format == "text" else as_html(event)
+        for name in ("subject", "content"):  # an exception may quote the name of a file that is not UTF-8
+            fields[name] = encodable(str(fields[name]))
         return compose_draft(fields, to_paths(self.files, "files"))
 
     def _rendered(self, context: Context) -> BiginNotifier:

@@ -8,13 +8,11 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_bigin.api.mail import MAX_SUBJECT_LENGTH
+from airflow_provider_bigin.api.text import excerpt, one_line
 from airflow_provider_bigin.version_compat import dag_run_url, redact
 
 if TYPE_CHECKING:
     import jinja2
-
-#: Characters of an exception's text; what follows is in the log.
-MAX_EXCEPTION_LENGTH = 5000
 
 #: Colours by state: background and text of the label, readable on white and on dark.
 COLORS = {
@@ -147,13 +145,15 @@ def _map_index(ti: Any) -> str:
 
 
 def _exception_text(exception: Any) -> str:
-    """Return the exception as a log shows it, without its traceback and without secrets."""
-    if not exception:
+    """Return the exception in one line, without its traceback and without secrets; the log has the rest."""
+    if exception is None:
         return ""
-    text = redact(
-        f"{type(exception).__name__}: {exception}" if isinstance(exception, BaseException) else str(exception)
-    )
-    return text if len(text) <= MAX_EXCEPTION_LENGTH else f"{text[:MAX_EXCEPTION_LENGTH]} ..."
+    name = type(exception).__name__
+    try:
+        text = f"{name}: {exception}" if isinstance(exception, BaseException) else str(exception)
+    except Exception:
+        return f"{name}, whose text cannot be read"
+    return excerpt(redact(text))  # a secret that is cut or folded would not be known any more
 
 
 def _get(thing: Any, name: str) -> Any:
@@ -162,4 +162,4 @@ def _get(thing: Any, name: str) -> Any:
 
 
 def _text(value: Any) -> str:
-    return "" if value is None else str(value)
+    return "" if value is None else one_line(str(value))

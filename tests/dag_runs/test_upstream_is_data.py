@@ -32,7 +32,10 @@ def test_no_value_of_another_task_is_rendered(run_dag, sandbox, tmp_path, monkey
             assert secret not in json.dumps(what), json.dumps(what)
 
     # What the DAG's author wrote is rendered, also beside data.
-    for name in ("kwargs", "mapped", "zipped", "concat", "plain", "direct", "partial", "group", "one"):
+    for name in (
+        *("kwargs", "mapped", "zipped", "concat", "plain", "direct", "partial", "group", "one"),
+        *("grouprow", "defaulted"),
+    ):
         assert mails[name]["content"].startswith(EVIL), name
         assert mails[name]["subject"] == f"{name} 42", name
     assert mails["literal"]["content"].startswith("<p>42</p>")
@@ -46,6 +49,12 @@ def test_no_value_of_another_task_is_rendered(run_dag, sandbox, tmp_path, monkey
     assert mails["bulk"]["content"].startswith(EVIL)
     assert mails["bulk"]["subject"] == "bulk 42"
     assert mails["bulkdirect"]["content"].startswith(EVIL)
+    copied = sorted((mail["cc"][0] for mail in sent_to(sandbox, "among")), key=lambda cc: cc["email"])
+    assert copied == [{"email": "42@example.org"}, {"email": "cc@example.org", "user_name": EVIL}]
+    assert mails["later"]["content"].startswith(EVIL)
+    assert mails["later"]["subject"] == mails["inatuple"]["subject"] == "42"
+    assert [person.get("user_name") for person in mails["inatuple"]["cc"]] == [EVIL, EVIL, None]
+    assert mails["inatuple"]["cc"][2]["email"] == "cc3@example.org"
     assert mails["list42"]["cc"][0]["user_name"] == EVIL
     assert mails["list42"]["cc"][1]["email"] == "42@example.org"
 
@@ -60,3 +69,20 @@ def test_no_value_of_another_task_is_rendered(run_dag, sandbox, tmp_path, monkey
         ["records_direct", EVIL, "Contacts"],
         ["sensor", EVIL, "42"],
     ]
+
+
+@pytest.mark.parametrize("dag_id", ["pulled", "pulled_native"])
+def test_what_a_template_pulls_is_no_template(run_dag, sandbox, monkeypatch, dag_id):
+    monkeypatch.setenv("AIRFLOW_VAR_X", "value-of-x")
+    run_dag(dag_id, DAGS)
+    (mail,) = sent_to(sandbox, "one")
+    assert mail["subject"] == mail["to"][0]["user_name"] == EVIL
+    assert mail["content"].startswith(EVIL)
+    for mail in sent_to(sandbox, "bulk"):
+        assert mail["subject"] == EVIL
+        assert mail["content"].startswith("{{ conn.bigin_default.password }}|")
+    assert len(sandbox.mails()) == (2 if dag_id == "pulled_native" else 1)
+
+
+def sent_to(sandbox, name):
+    return [mail for mail in sandbox.mails() if mail["to"][0]["email"] == f"{name}@example.org"]

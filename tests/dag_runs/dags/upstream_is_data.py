@@ -9,9 +9,10 @@ from pathlib import Path
 from airflow import DAG
 
 try:  # Airflow 3
-    from airflow.sdk import task, task_group
+    from airflow.sdk import TaskGroup, task, task_group
 except ImportError:
     from airflow.decorators import task, task_group
+    from airflow.utils.task_group import TaskGroup
 
 from airflow_provider_bigin.operators.bigin import (
     BiginBulkSendMailOperator,
@@ -56,6 +57,10 @@ with DAG("upstream_is_data", schedule=None, default_args={"reply_to": "team{{ 21
     @task
     def make_copies():
         return [{"user_name": EVIL, "email": "cc@example.org"}]
+
+    @task
+    def address():
+        return f'"{EVIL}" <cc@example.org>'
 
     @task
     def row(name):
@@ -121,6 +126,32 @@ with DAG("upstream_is_data", schedule=None, default_args={"reply_to": "team{{ 21
 
     group.expand(value=texts)
 
+    @task_group
+    def group_of_rows(to, content):
+        BiginSendMailOperator(
+            task_id="mail", record_id=ADA, to=to, subject="grouprow {{ 6 * 7 }}", content=content
+        )
+
+    group_of_rows.expand_kwargs(make_rows("grouprow"))
+
+    # among the values of expand, set later, in default_args, in a tuple (no set takes one)
+    mail("among", to="among@example.org", content=literal).expand(cc=[copies, "{{ 6 * 7 }}@example.org"])
+    later = BiginSendMailOperator(
+        task_id="later", record_id=ADA, to="later@example.org", subject="{{ 6 * 7 }}"
+    )
+    later.content = text()
+    default = text()
+    with TaskGroup("defaults", default_args={"content": default}):
+        mail("defaulted").expand(to=["defaulted@example.org"]).set_upstream(default.operator)
+    BiginSendMailOperator(
+        task_id="in_a_tuple",
+        record_id=ADA,
+        to="inatuple@example.org",
+        subject="{{ 6 * 7 }}",
+        content=literal,
+        cc=(address(), {"email": "cc2@example.org", "user_name": text()}, "cc{{ 1 + 2 }}@example.org"),
+    )
+
     # bulk
     bulk_rows = [{"record_id": ADA, "to": "bulk@example.org"}]
     BiginBulkSendMailOperator.partial(task_id="bulk", subject="bulk {{ 6 * 7 }}").expand_kwargs(
@@ -165,3 +196,24 @@ with DAG("upstream_is_data", schedule=None, default_args={"reply_to": "team{{ 21
     SeenSensor.partial(task_id="sensor", record_id="{{ 6 * 7 }}").expand_kwargs(
         texts.map(lambda text: {"message_id": text})
     )
+
+
+# What a template of the author's pulls is rendered with the template, and no second time.
+for name, is_native in (("pulled", False), ("pulled_native", True)):
+    with DAG(name, schedule=None, render_template_as_native_obj=is_native):
+
+        @task
+        def evil():
+            return EVIL
+
+        @task
+        def evil_rows():
+            return [{"record_id": ADA, "to": "bulk@example.org", "subject": EVIL}]
+
+        arguments = {"content": "{{ ti.xcom_pull('evil') }}", "subject": "{{ ti.xcom_pull('evil') }}"}
+        to = {"user_name": "{{ ti.xcom_pull('evil') }}", "email": "{{ 'one' }}@example.org"}
+        BiginSendMailOperator(task_id="one", record_id=ADA, to=to, **arguments).set_upstream(evil())
+        if is_native:
+            BiginBulkSendMailOperator(
+                task_id="bulk", mails="{{ ti.xcom_pull('evil_rows') }}", content=arguments["content"]
+            ).set_upstream([evil.override(task_id="evil2")(), evil_rows()])

@@ -139,6 +139,43 @@ def test_the_text_says_what_where_and_what_to_do():
     )
 
 
+STRANGE_TEXT = "550 no\r\n\x1b[31mINFO all is well\u2028\u202e\ud800" + "x" * 1_000_000
+DEEP: list = []
+for _ in range(100_000):
+    DEEP = [DEEP]
+
+
+@pytest.mark.parametrize("status", [200, 400, 503])
+@pytest.mark.parametrize("field", ["message", "code", "json_path", "api_name"])
+def test_texts_of_servers_are_one_short_line(status, field):
+    item = {"code": "CUSTOM_ERROR", "message": "smtp", "details": {}, "status": "error"}
+    (item if field in item else item["details"])[field] = STRANGE_TEXT  # type: ignore[index]
+    error = error_from_answer("POST /x", status, {"data": [item]})
+    for text in (str(error), error.message, error.code or "", str(error.details)):
+        assert len(text) < 1000
+        assert text.isprintable()
+        text.encode()
+
+
+@pytest.mark.parametrize("value", [DEEP, [STRANGE_TEXT], {"x": DEEP}], ids=range(3))
+def test_details_of_any_type_can_be_shown(value):
+    error = error_from_answer("POST /x", 400, {**FLAT, "details": {"json_path": value, "api_name": value}})
+    assert len(str(error)) < 1000
+    assert len(str(error.details)) < 2000
+
+
+def test_numbers_in_details_stay_numbers():
+    error = error_from_answer("POST /x", 400, {**FLAT, "details": {"limit": 10, "is_last": True, "x": None}})
+    assert error is not None
+    assert error.details == {"limit": 10, "is_last": True, "x": None}
+
+
+def test_the_text_of_any_error_is_one_line():
+    assert str(BiginError("cannot connect:\r\nINFO all is well\ud800")) == (
+        "cannot connect: INFO all is well\\ud800"
+    )
+
+
 def test_errors_survive_pickling():
     error = errors.BiginOutcomeUnknownError("lost", status=502, details={"a": 1}, hint="Look")
     copy = pickle.loads(pickle.dumps(error))  # noqa: S301 - its own

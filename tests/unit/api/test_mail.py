@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from email.utils import formataddr
 
@@ -69,8 +71,11 @@ def test_addresses(written, meant):
         ("Ada ada@example.org", "'Ada ada@example.org'"),
         ("a@b@c", "'a@b@c'"),
         ("Ada <>", "'Ada <>'"),
-        ('"Ada\nBcc: x@y.z" <ada@example.org>', "control character"),
         ("ada@example.org\nx", "no e-mail address"),
+        ("ada@example.org\u202e", "no e-mail address"),
+        ("ada\x9b@example.org", "no e-mail address"),
+        (f"{'x' * 1_000_000} <ada@example.org>", "1,000,018 characters"),
+        ({"email": "a@b.c, d@e.f"}, "'a@b.c, d@e.f'"),
         (7, "7 is no e-mail address"),
         ({"mail": "ada@example.org"}, '"user_name"'),
         ({"email": "ada@example.org", "user_name": 7}, "no text"),
@@ -84,6 +89,45 @@ def test_no_address(written, offence):
         parse_addresses(written, "cc")
     assert str(error.value).startswith("cc: ")
     assert offence in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Ada\nLovelace", "Ada\0Lovelace", "Ada\x85\u2028Lovelace", "\u202eAda\u2066 \u202cLovelace\u2069"],
+)
+def test_a_name_is_one_line_in_the_order_in_which_it_reads(name):
+    assert parse_addresses({"user_name": name, "email": ADA.email}, "to") == (ADA,)
+    assert parse_addresses(f'"{name}" <{ADA.email}>', "to") == (ADA,)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    "written",
+    [
+        lambda n: f"x{' ' * n}y",
+        lambda n: f"<{' ' * n}",
+        lambda n: f"x{' ' * n}<{' ' * n}a@b.c{' ' * n}",
+        lambda n: '"' + '\\"' * n,
+        lambda n: "<" * n,
+        lambda n: "@" * n,
+        lambda n: f"[{'] ' * n}x",
+        lambda n: "," * n,
+        lambda n: "a@b.c," * n,
+    ],
+    ids=range(9),
+)
+def test_the_work_grows_with_the_length_of_a_text_and_no_faster(written):
+    def work(length):
+        text, times = written(length), []
+        for _ in range(3):
+            begun_at = time.thread_time()
+            with suppress(BiginInvalidMailError):
+                Mail.compose(to=text)
+            times.append(time.thread_time() - begun_at)
+        return min(times)
+
+    work(100)
+    assert work(80_000) < 10 * work(20_000) + 0.01  # its square: 16
 
 
 @given(
@@ -217,6 +261,49 @@ def test_a_person_named_twice_gets_one_mail():
     assert Mail.compose(to="Ada <ada@example.org>, ADA@example.org").to == (
         Address("ada@example.org", "Ada"),
     )
+
+
+@pytest.mark.parametrize("break_", ["\n", "\r\n", "\0", "\x85", "\u2028", "\u2029", "\x1b", "\t"])
+def test_a_subject_is_one_line(break_):
+    subject = f"Hello{break_}Bcc: x@y.z{break_}"
+    assert Mail.compose(to="a@b.c", subject=subject).subject == "Hello Bcc: x@y.z"
+
+
+def test_nothing_reorders_a_subject():
+    assert Mail.compose(to="a@b.c", subject="\u202egpj.exe\u202c").subject == "gpj.exe"
+
+
+class Unprintable:
+    def __str__(self):
+        raise RuntimeError("cannot be printed")
+
+    __repr__ = __str__
+
+
+DEEP: list = []
+for _ in range(100_000):
+    DEEP = [DEEP]
+
+
+@pytest.mark.parametrize("value", [10**5000, Unprintable(), DEEP, "x" * 1_000_000, "\ud800"], ids=range(5))
+@pytest.mark.parametrize(
+    "field",
+    [
+        "to",
+        "cc",
+        "from_email",
+        "subject",
+        "content",
+        "mail_format",
+        "org_email",
+        "scheduled_time",
+        "attachments",
+    ],
+)
+def test_whatever_a_field_holds_the_error_names_the_field_and_is_short(field, value):
+    with pytest.raises(BiginInvalidMailError, match=f"^{field}: ") as error:
+        Mail.compose(**{"to": "a@b.c", field: value})
+    assert len(str(error.value)) < 1000
 
 
 @pytest.mark.parametrize(

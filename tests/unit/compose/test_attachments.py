@@ -19,6 +19,7 @@ def root(tmp_path):
     (root / "link.txt").symlink_to(tmp_path / "secret.txt")
     (root / "up").symlink_to(tmp_path)
     (root / "inner.txt").symlink_to(root / "sub" / "a.txt")
+    (root / "loop").symlink_to(root / "loop")
     return root
 
 
@@ -50,11 +51,17 @@ def test_local_files_below_the_root(root, path):
         "s3://bucket/a.txt",
         "memory://{root}/sub/a.txt",
         "simplecache::file:///etc/passwd",
+        "a\0b",
     ],
 )
 def test_local_files_elsewhere(root, path):
     with pytest.raises(BiginInvalidMailError, match="files"):
         files_below([path.format(root=root)], root)
+
+
+def test_links_in_a_circle_are_no_file(root):
+    with pytest.raises((BiginInvalidMailError, OSError)):  # Python 3.13 finds out when the file is read
+        files_below("loop", root)[0].stat()
 
 
 def test_the_file_stays_the_one_that_was_checked(root, tmp_path):
@@ -92,6 +99,14 @@ def test_objects_below_the_root(root, path):
         "gs://conn@bucket/reports/a.pdf",
         "file:///etc/passwd",
         "s3://conn@bucket/reports/zip://a::file:///etc/passwd",
+        # Airflow's path takes a URL apart with urlsplit, which drops these characters.
+        ".\t./a.pdf",
+        "x/.\n./.\r./a.pdf",
+        "s3://conn@bucket/reports/.\t./a.pdf",
+        "s3://conn@bucket//reports/a.pdf",
+        "S3://conn@bucket/reports/a.pdf",
+        "s3://conn@BUCKET/reports/a.pdf",
+        "s3://conn@bucket/Reports/a.pdf",
     ],
 )
 def test_objects_elsewhere(path):

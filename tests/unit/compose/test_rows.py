@@ -7,9 +7,14 @@ from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
+import jinja2.sandbox
 import pytest
 
-from airflow_provider_bigin.compose.rows import canonical, read_rows
+from airflow_provider_bigin.api.errors import BiginInvalidMailError
+from airflow_provider_bigin.compose.arguments import MAIL_FIELDS
+from airflow_provider_bigin.compose.messages import Completion
+from airflow_provider_bigin.compose.rows import RowBatch, canonical, read_rows
+from airflow_provider_bigin.compose.templates import RowTemplates
 
 ADA = {"to": "ada@example.org", "n": 1}
 
@@ -120,3 +125,99 @@ def test_whatever_it_is_all_processes_write_it_down_alike():
 
 def test_objects_are_told_apart_by_what_they_hold():
     assert canonical(Plain(1)) == canonical(Plain(1)) != canonical(Plain(2))
+
+
+class Hostile(str):
+    """A text that does what it can to fail."""
+
+    def fail(self, *_, **__):
+        raise RuntimeError("no")
+
+    __str__ = __repr__ = __format__ = __contains__ = strip = split = encode = casefold = fail
+
+
+class LockedRow(dict):
+    def fail(self, *_):
+        raise RuntimeError("locked")
+
+    __contains__ = __getitem__ = __iter__ = keys = items = fail
+
+
+def nested(depth, inner=None):
+    for _ in range(depth):
+        inner = {"email": inner}
+    return inner
+
+
+GOOD = {"record_id": "5000000000000000101", "to": "ada@example.org", "name": "Ada"}
+#: What rows hold that mails may not; and what is not a row.
+BAD = [
+    *strange_values()[:3],
+    LockedRow(GOOD),
+    {},
+    nested(100_000),
+    *(
+        {**GOOD, **change}
+        for change in (
+            {"name": "\ud800"},
+            {"name": Unprintable()},
+            {"name": 10**5000},
+            {"name": nested(100_000)},
+            {"name": Hostile("x")},
+            {"subject": Hostile("x")},
+            {"subject": 10**5000},
+            {"subject": nested(100_000)},
+            {"to": nested(100_000)},
+            {"to": nested(2)},
+            {"to": {"email": "a@b.c", "user_name": nested(9)}},
+            {"to": {"email": "a@b.c, d@e.f"}},
+            {"to": {"email": "a@b.c\u202e"}},
+            {"to": {"email": "a\0@b.c"}},
+            {"to": {"email": "a@b.c", "user_name": "\udfff"}},
+            {"to": {"email": "a@b.c", "user_name": "x" * 1_000_000}},
+            {"to": f"x{' ' * 1_000_000}y"},
+            {"to": Hostile("a@b.c")},
+            {"to": 10**5000},
+            {"record_id": 10**5000},
+            {"record_id": 10**25},
+            {"record_id": -1},
+            {"record_id": 5e18},
+            {"record_id": True},
+            {"record_id": "5" * 26},
+            {"record_id": "\uff15"},
+            {"record_id": "5/../6"},
+            {"record_id": Hostile("5")},
+            {"module": Hostile("Contacts")},
+            {"module": nested(100_000)},
+        )
+    ),
+]
+
+
+@pytest.fixture
+def make_batch():
+    def make(rows):
+        environment = jinja2.sandbox.SandboxedEnvironment()
+        return RowBatch(
+            rows,
+            {**dict.fromkeys(MAIL_FIELDS), "module": "Contacts", "mail_format": "html", "org_email": False},
+            [],
+            RowTemplates(environment, {}, {"subject": "{{ mail.name }}", "content": "Dear {{ mail.name }}"}),
+            row_fields=("record_id", "module", "to", "subject", "content"),
+            files_root=None,
+            completion=Completion(None),
+        )
+
+    return make
+
+
+@pytest.mark.parametrize("position", range(len(BAD)))
+def test_whatever_a_row_holds_it_is_that_rows_error(make_batch, position):
+    batch = make_batch([GOOD, BAD[position], GOOD])
+    assert len({batch.row(0), batch.row(1), batch.row(2)}) == 2
+    assert batch.record(1) in (None, batch.record(0))
+    with pytest.raises(Exception) as failure:  # noqa: PT011
+        batch.draft(1)
+    if isinstance(failure.value, BiginInvalidMailError):
+        assert len(str(failure.value)) < 1000
+    assert batch.draft(0).mail.subject == batch.draft(2).mail.subject == "Ada"

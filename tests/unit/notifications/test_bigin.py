@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import os
 
 import pytest
 from airflow import DAG
@@ -26,6 +27,31 @@ def test_the_default_mail_is_filed_with_the_contact_it_goes_to(hook, sandbox, ma
     assert mail["subject"] == "[Airflow] report.load: failed"
     assert "ValueError: no orders" in mail["content"]
     assert mail["request"]["data"][0]["mail_format"] == "html"
+
+
+class Unprintable(ValueError):
+    def __str__(self):
+        raise RuntimeError("cannot be printed")
+
+    def __bool__(self):
+        raise RuntimeError("cannot be asked")
+
+
+def test_an_exception_that_has_no_text_is_still_told(hook, sandbox, make_context):
+    BiginNotifier(to="grace.hopper@example.org")(make_context(exception=Unprintable()))
+    assert "Unprintable, whose text cannot be read" in sandbox.mails()[0]["content"]
+
+
+def test_nor_does_it_hide_that_nobody_was_told(hook, sandbox, make_context, caplog):
+    BiginNotifier(to="nobody@example.org")(make_context(exception=Unprintable()))
+    assert "no record has the address" in caplog.text
+
+
+@pytest.mark.parametrize("content", [None, "<p>{{ exception }}</p>"])
+def test_an_exception_with_the_name_of_a_file_that_is_not_utf_8(hook, sandbox, make_context, content):
+    error = ValueError("No such file: " + os.fsdecode(b"report-\xff"))
+    BiginNotifier(to="grace.hopper@example.org", content=content)(make_context(exception=error))
+    assert "No such file: " in sandbox.mails()[0]["content"]
 
 
 def test_the_connection_s_default_record_comes_before_a_search(hook, connect, sandbox, make_context):

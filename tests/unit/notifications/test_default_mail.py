@@ -106,6 +106,48 @@ def test_an_exception_may_be_text(make_context):
     assert read_context(make_context(exception="Worker was lost")).exception == "Worker was lost"
 
 
+class Unprintable(ValueError):
+    def __str__(self):
+        raise RuntimeError("cannot be printed")
+
+    def __bool__(self):
+        raise RuntimeError("cannot be asked")
+
+
+def test_an_exception_that_has_no_text_is_still_told(make_context):
+    event = read_context(make_context(exception=Unprintable()))
+    assert event.exception == "Unprintable, whose text cannot be read"
+
+
+def test_an_exception_is_one_short_line(make_context):
+    event = read_context(make_context(exception=ValueError("no\r\norders\x1b[2J\u202e" + "x" * 100_000)))
+    assert event.exception.startswith("ValueError: no orders [2Jxxx")
+    assert len(event.exception) == 500
+
+
+def test_a_surrogate_does_not_uncover_a_secret(make_context):
+    mask_secret("a-secret-of-the-connection")
+    event = read_context(make_context(exception=ValueError("\ud800 a-secret-of-the-connection")))
+    assert event.exception == "ValueError: \\ud800 ***"
+
+
+def test_a_secret_with_a_line_break_is_left_out(make_context):
+    mask_secret("a-secret\nin-two-lines")
+    event = read_context(make_context(exception=ValueError("login with a-secret\nin-two-lines")))
+    assert event.exception == "ValueError: login with ***"
+
+
+def test_a_secret_is_left_out_before_the_text_is_cut(make_context):
+    mask_secret("a-secret-of-the-connection")
+    event = read_context(make_context(exception=ValueError("x" * 480 + "a-secret-of-the-connection")))
+    assert "a-sec" not in event.exception
+
+
+def test_no_fact_adds_lines_to_the_mail(make_context):
+    event = read_context(make_context(run_id="manual\n\u2028Task: other"))
+    assert dict(event.facts)["Run"] == "manual Task: other"
+
+
 def test_long_texts_stay_within_the_limits(make_context):
     event = read_context(make_context(task_id="t" * 2000, exception=ValueError("<" * 200_000)))
     assert len(event.subject) == MAX_SUBJECT_LENGTH
