@@ -27,13 +27,13 @@ from airflow_provider_bigin.api.errors import (
     BiginConnectionError,
     BiginCreditLimitError,
     BiginError,
-    BiginInvalidMailError,
     BiginInvalidRequestError,
     BiginNotFoundError,
     BiginOutcomeUnknownError,
     BiginServerError,
     BiginTokenLimitError,
     BiginTokenRefusedError,
+    BiginValidationError,
     error_from_answer,
     seconds_or_none,
 )
@@ -131,7 +131,7 @@ class BiginClient:
         :param before_post: called right before the request, and again before the one that follows a refused
             token.
         :raises BiginOutcomeUnknownError: if nothing tells whether the mail was sent.
-        :raises BiginInvalidMailError: if Bigin refuses the mail.
+        :raises BiginValidationError: if Bigin refuses the mail.
         :raises BiginError: for anything else, see :mod:`airflow_provider_bigin.api.errors`; the mail was
             surely not sent.
         """
@@ -140,7 +140,7 @@ class BiginClient:
         try:
             answer = self._call("POST", path, json={"data": [mail.as_json()]}, before=before_post)
         except BiginInvalidRequestError as error:
-            raise _recast(error, BiginInvalidMailError, hint=error.hint) from error
+            raise _recast(error, BiginValidationError, hint=error.hint) from error
         except (BiginServerError, BiginConnectionError) as error:
             if error.request != request or was_never_sent(error.__cause__):
                 raise  # the accounts server failed, or no connection was made: the mail did not leave
@@ -166,7 +166,7 @@ class BiginClient:
 
         :param files: ``pathlib.Path`` or Airflow's ``ObjectStoragePath``, at most 20 MB each.
         :return: their ids, in the same order.
-        :raises BiginInvalidMailError: if a file is missing, empty or too large.
+        :raises BiginValidationError: if a file is missing, empty or too large.
         """
         for file in files:
             checked_size(file)
@@ -514,7 +514,7 @@ def _sent_mail(answer: Any, mail: Mail, request: str) -> SentMail:
         if isinstance(item, Mapping)
     )
     if {address.email.casefold() for address in mail.to} <= {email.casefold() for email, _ in blocked}:
-        raise BiginInvalidMailError(
+        raise BiginValidationError(
             "Bigin blocks everyone in `to`, and of those nobody got the mail:"
             f" {'; '.join(f'{email} ({why})' for email, why in blocked)}",
             details=details,

@@ -145,7 +145,7 @@ class BiginInvalidRequestError(BiginError, ValueError):
     """Bigin refuses what was asked for; asking again changes nothing."""
 
 
-class BiginInvalidMailError(BiginInvalidRequestError):
+class BiginValidationError(BiginInvalidRequestError):
     """The mail itself is wrong: an address, a field, its size. Nothing was sent."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import IO, Any, Protocol
 
-from airflow_provider_bigin.api.errors import BiginInvalidMailError
+from airflow_provider_bigin.api.errors import BiginValidationError
 from airflow_provider_bigin.api.mail import MAX_ATTACHMENTS
 
 MAX_FILE_SIZE = 20 * 1024 * 1024
@@ -36,14 +36,14 @@ def check_attachable(files: Sequence[File], *, already_attached: int = 0) -> Non
 
     :param files: what is to be uploaded.
     :param already_attached: the number of the mail's other attachments.
-    :raises BiginInvalidMailError: naming the file, its size and the limit.
+    :raises BiginValidationError: naming the file, its size and the limit.
     """
     number = len(files) + already_attached
     if number > MAX_ATTACHMENTS:
-        raise BiginInvalidMailError(f"files: {number} attachments, but Bigin allows {MAX_ATTACHMENTS}")
+        raise BiginValidationError(f"files: {number} attachments, but Bigin allows {MAX_ATTACHMENTS}")
     total = sum(checked_size(file) for file in files)
     if total > MAX_ATTACHMENTS_SIZE:
-        raise BiginInvalidMailError(
+        raise BiginValidationError(
             f"files: {total:,} bytes together, but Bigin allows {MAX_ATTACHMENTS_SIZE:,} for one mail"
         )
 
@@ -52,20 +52,20 @@ def checked_size(file: File) -> int:
     """
     Return the size of a file that Bigin takes, in bytes.
 
-    :raises BiginInvalidMailError: if it is missing, empty or too large.
+    :raises BiginValidationError: if it is missing, empty or too large.
     """
     try:
         size = int(file.stat().st_size) if file.is_file() else None
     except OSError as error:
-        raise BiginInvalidMailError(
+        raise BiginValidationError(
             f"files: {str(file)!r} cannot be read ({error.strerror or type(error).__name__})"
         ) from None
     if size is None:
-        raise BiginInvalidMailError(f"files: there is no file {str(file)!r}")
+        raise BiginValidationError(f"files: there is no file {str(file)!r}")
     if size == 0:
-        raise BiginInvalidMailError(f"files: {str(file)!r} is empty, and Bigin takes no empty files")
+        raise BiginValidationError(f"files: {str(file)!r} is empty, and Bigin takes no empty files")
     if size > MAX_FILE_SIZE:
-        raise BiginInvalidMailError(
+        raise BiginValidationError(
             f"files: {str(file)!r} has {size:,} bytes, but Bigin allows {MAX_FILE_SIZE:,}"
         )
     return size

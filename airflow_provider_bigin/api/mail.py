@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from airflow_provider_bigin.api.errors import BiginInvalidMailError
+from airflow_provider_bigin.api.errors import BiginValidationError
 from airflow_provider_bigin.api.text import BIDI_CONTROLS, one_line, quoted
 
 # Zoho publishes these for the CRM (https://github.com/zoho/crm-oas, v8.0 send_mail); Bigin runs on the same
@@ -96,7 +96,7 @@ class Mail:
         :param scheduled_time: when to send: an aware datetime or ISO 8601 text with offset; at once if not
             given.
         :param attachments: ids of uploaded files.
-        :raises BiginInvalidMailError: naming the field and the offending part.
+        :raises BiginValidationError: naming the field and the offending part.
         """
         mail = cls(
             sender=parse_address(from_email, "from_email"),
@@ -112,7 +112,7 @@ class Mail:
             attachments=_attachment_ids(attachments),
         )
         if not mail.to:
-            raise BiginInvalidMailError("to: a mail needs at least one recipient")
+            raise BiginValidationError("to: a mail needs at least one recipient")
         return mail
 
     def as_json(self) -> dict[str, Any]:
@@ -141,7 +141,7 @@ def parse_addresses(value: Any, field: str) -> tuple[Address, ...]:
         contains one), the API's ``{"user_name": ..., "email": ...}``, an :class:`Address`, or a list of any
         of these. None and ``""`` are no address.
     :param field: the name of the argument, for the error.
-    :raises BiginInvalidMailError: quoting the part that is no address.
+    :raises BiginValidationError: quoting the part that is no address.
     """
     if value is None:
         return ()
@@ -156,19 +156,19 @@ def parse_addresses(value: Any, field: str) -> tuple[Address, ...]:
         try:
             return tuple(address for part in value for address in parse_addresses(part, field))
         except RecursionError:
-            raise BiginInvalidMailError(f"{field}: its lists are nested too deep") from None
-    raise BiginInvalidMailError(f"{field}: {quoted(value)} is no e-mail address")
+            raise BiginValidationError(f"{field}: its lists are nested too deep") from None
+    raise BiginValidationError(f"{field}: {quoted(value)} is no e-mail address")
 
 
 def parse_address(value: Any, field: str) -> Address | None:
     """
     Read the one address that a field may have, in any form of :func:`parse_addresses`; None if it has none.
 
-    :raises BiginInvalidMailError: if it is no address, or several.
+    :raises BiginValidationError: if it is no address, or several.
     """
     addresses = parse_addresses(value, field)
     if len(addresses) > 1:
-        raise BiginInvalidMailError(f"{field}: {quoted(value)} must be one address, not {len(addresses)}")
+        raise BiginValidationError(f"{field}: {quoted(value)} must be one address, not {len(addresses)}")
     return addresses[0] if addresses else None
 
 
@@ -178,7 +178,7 @@ def parse_scheduled_time(value: datetime | str | None) -> str | None:
 
     A time that cannot be read is an error and never left out, because a mail without one leaves at once.
 
-    :raises BiginInvalidMailError: if the time is not readable or has no offset.
+    :raises BiginValidationError: if the time is not readable or has no offset.
     """
     if value is None or value == "":
         return None
@@ -188,15 +188,13 @@ def parse_scheduled_time(value: datetime | str | None) -> str | None:
             # Python 3.10 does not read the "Z" of RFC 3339.
             time = datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", time.strip()))
         except ValueError:
-            raise BiginInvalidMailError(
+            raise BiginValidationError(
                 f"scheduled_time: {quoted(value)} is no ISO 8601 time such as 2026-12-24T18:00:00+01:00"
             ) from None
     if not isinstance(time, datetime):
-        raise BiginInvalidMailError(
-            f"scheduled_time: {quoted(value)} is neither a datetime nor ISO 8601 text"
-        )
+        raise BiginValidationError(f"scheduled_time: {quoted(value)} is neither a datetime nor ISO 8601 text")
     if time.utcoffset() is None:
-        raise BiginInvalidMailError(
+        raise BiginValidationError(
             f"scheduled_time: {value!r} has no offset from UTC; add one, as in 2026-12-24T18:00:00+01:00"
         )
     return time.isoformat(timespec="seconds")
@@ -219,7 +217,7 @@ def parse_bool(value: Any, field: str) -> bool:
     try:
         return known[str(value).strip().lower()]
     except Exception:  # it is not known, or cannot be written as text
-        raise BiginInvalidMailError(f"{field}: {quoted(value)} is neither true nor false") from None
+        raise BiginValidationError(f"{field}: {quoted(value)} is neither true nor false") from None
 
 
 def _recipients(value: Any, field: str) -> tuple[Address, ...]:
@@ -227,7 +225,7 @@ def _recipients(value: Any, field: str) -> tuple[Address, ...]:
     for address in parse_addresses(value, field):
         distinct.setdefault(address.email.casefold(), address)
     if len(distinct) > MAX_RECIPIENTS:
-        raise BiginInvalidMailError(f"{field}: {len(distinct)} addresses, but Bigin allows {MAX_RECIPIENTS}")
+        raise BiginValidationError(f"{field}: {len(distinct)} addresses, but Bigin allows {MAX_RECIPIENTS}")
     return tuple(distinct.values())
 
 
@@ -261,7 +259,7 @@ _EMAIL = re.compile(f"{_MAILBOX_PART}@{_MAILBOX_PART}")
 def _parse_address(part: str, field: str) -> Address:
     part = part.strip()
     if len(part) > MAX_WRITTEN_LENGTH:
-        raise BiginInvalidMailError(
+        raise BiginValidationError(
             f"{field}: {part[:40]!r}... has {len(part):,} characters, which is too long for an address"
         )
     named = _NAMED_ADDRESS.fullmatch(part)
@@ -274,7 +272,7 @@ def _parse_address(part: str, field: str) -> Address:
 
 def _address_from_mapping(value: Mapping[str, Any], field: str) -> Address:
     if not isinstance(value.get("email"), str):
-        raise BiginInvalidMailError(
+        raise BiginValidationError(
             f'{field}: {quoted(value)} is not of the form {{"user_name": ..., "email": ...}}'
         )
     return _address(value["email"], value.get("user_name") or "", field, value["email"])
@@ -283,15 +281,15 @@ def _address_from_mapping(value: Mapping[str, Any], field: str) -> Address:
 def _address(email: str, name: Any, field: str, written: str) -> Address:
     email = email.strip()
     if not _EMAIL.fullmatch(email):
-        raise BiginInvalidMailError(f"{field}: {quoted(written)} is no e-mail address")
+        raise BiginValidationError(f"{field}: {quoted(written)} is no e-mail address")
     if not isinstance(name, str):
-        raise BiginInvalidMailError(
+        raise BiginValidationError(
             f"{field}: the name of {quoted(email)} is {quoted(name)}, which is no text"
         )
     name = name.strip()
     for what, text in (("address", email), ("name", name)):
         if len(text) > MAX_ADDRESS_LENGTH:
-            raise BiginInvalidMailError(
+            raise BiginValidationError(
                 f"{field}: the {what} {text[:40]!r}... has {len(text)} characters, but Bigin allows"
                 f" {MAX_ADDRESS_LENGTH}"
             )
@@ -301,7 +299,7 @@ def _address(email: str, name: Any, field: str, written: str) -> Address:
 def _refuse_rendered_list(text: str, field: str) -> None:
     stripped = text.strip()
     if stripped[:1] + stripped[-1:] in ("[]", "{}"):
-        raise BiginInvalidMailError(
+        raise BiginValidationError(
             f"{field}: {quoted(text)} is a list that a template turned into text; join it in the template"
             " (`{{ addresses | join(',') }}`), or set render_template_as_native_obj=True on the DAG"
         )
@@ -311,21 +309,21 @@ def _text(value: Any, field: str, limit: int) -> str:
     try:
         text = "" if value is None else str(value)
     except Exception as error:
-        raise BiginInvalidMailError(f"{field}: {quoted(value)} cannot be written as text") from error
+        raise BiginValidationError(f"{field}: {quoted(value)} cannot be written as text") from error
     if len(text) > limit:
-        raise BiginInvalidMailError(f"{field}: {len(text):,} characters, but Bigin allows {limit:,}")
+        raise BiginValidationError(f"{field}: {len(text):,} characters, but Bigin allows {limit:,}")
     return _writable(text, field)
 
 
 def _writable(text: str, field: str) -> str:
     if not text.isascii() and re.search(r"[\ud800-\udfff]", text):
-        raise BiginInvalidMailError(f"{field}: {text[:40]!a} has half of a character (a lone surrogate)")
+        raise BiginValidationError(f"{field}: {text[:40]!a} has half of a character (a lone surrogate)")
     return text
 
 
 def _mail_format(value: Any) -> str:
     if value not in MAIL_FORMATS:
-        raise BiginInvalidMailError(f"mail_format: {quoted(value)} must be one of {', '.join(MAIL_FORMATS)}")
+        raise BiginValidationError(f"mail_format: {quoted(value)} must be one of {', '.join(MAIL_FORMATS)}")
     return str(value)
 
 
@@ -333,18 +331,18 @@ def _attachment_ids(value: Any) -> tuple[str, ...]:
     if isinstance(value, (str, Mapping)):
         value = [value]
     elif value is not None and not isinstance(value, Iterable):
-        raise BiginInvalidMailError(f"attachments: {quoted(value)} is no list of ids of uploaded files")
+        raise BiginValidationError(f"attachments: {quoted(value)} is no list of ids of uploaded files")
     ids = list(value or ())
     checked = tuple(_attachment_id(item) for item in ids if item != "")
     if len(checked) > MAX_ATTACHMENTS:
-        raise BiginInvalidMailError(f"attachments: {len(checked)} files, but Bigin allows {MAX_ATTACHMENTS}")
+        raise BiginValidationError(f"attachments: {len(checked)} files, but Bigin allows {MAX_ATTACHMENTS}")
     return checked
 
 
 def _attachment_id(value: Any) -> str:
     file_id = value.get("id") if isinstance(value, Mapping) else value
     if not isinstance(file_id, str) or not 0 < len(file_id) <= MAX_ATTACHMENT_ID_LENGTH:
-        raise BiginInvalidMailError(
+        raise BiginValidationError(
             f"attachments: {quoted(value)} is no id of an uploaded file (text of at most"
             f" {MAX_ATTACHMENT_ID_LENGTH} characters)"
         )

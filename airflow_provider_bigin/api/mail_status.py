@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_bigin.api.emails import email_pages
-from airflow_provider_bigin.api.errors import BiginError, BiginInvalidMailError, Sent
+from airflow_provider_bigin.api.errors import BiginError, BiginValidationError, Sent
 from airflow_provider_bigin.api.records import RecordRef
 from airflow_provider_bigin.api.text import excerpt, quoted
 
@@ -33,11 +33,11 @@ def parse_statuses(value: Any) -> tuple[str, ...]:
     """
     Read the states that may be waited for: one as text, or several.
 
-    :raises BiginInvalidMailError: if there is none.
+    :raises BiginValidationError: if there is none.
     """
     values = [value] if isinstance(value, str) else value
     if not isinstance(values, Collection) or not values or not all(isinstance(one, str) for one in values):
-        raise BiginInvalidMailError(
+        raise BiginValidationError(
             f"status: {quoted(value)} is no state of a mail, such as 'sent' or 'opened', nor a list of these"
         )
     return tuple(sorted({one.strip().lower() for one in values}))
@@ -47,11 +47,11 @@ def parse_message_id(value: Any) -> str:
     """
     Read the id of a mail.
 
-    :raises BiginInvalidMailError: if there is none, such as from a task that returned nothing.
+    :raises BiginValidationError: if there is none, such as from a task that returned nothing.
     """
     text = str(value or "").strip()
     if not text or text == "None":
-        raise BiginInvalidMailError(f"message_id: {quoted(value)} is no id of a mail")
+        raise BiginValidationError(f"message_id: {quoted(value)} is no id of a mail")
     return text
 
 

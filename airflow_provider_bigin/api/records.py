@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple
 
-from airflow_provider_bigin.api.errors import BiginInvalidMailError
+from airflow_provider_bigin.api.errors import BiginValidationError
 from airflow_provider_bigin.api.text import quoted
 
 #: The modules that can send mail, by the name in the API and by the name on Bigin's pages.
@@ -52,7 +52,7 @@ def read_record(module: Any, record_id: Any) -> RecordRef:
     """
     Read the name of a record from what people write for its module and its id.
 
-    :raises BiginInvalidMailError: naming the one that cannot be read.
+    :raises BiginValidationError: naming the one that cannot be read.
     """
     return RecordRef(parse_module(module), parse_record_id(record_id))
 
@@ -61,13 +61,13 @@ def parse_record_id(value: Any) -> str:
     """
     Read the id of a record: digits, as text or as the int that native rendering makes of them.
 
-    :raises BiginInvalidMailError: for anything else. A path never gets into a URL, and a float has lost
+    :raises BiginValidationError: for anything else. A path never gets into a URL, and a float has lost
         digits already.
     """
     is_number = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**25
     text = str(value).strip() if is_number or isinstance(value, str) else ""
     if not re.fullmatch(r"[0-9]{1,25}", text):
-        raise BiginInvalidMailError(
+        raise BiginValidationError(
             f"record_id: {quoted(value)} is no Bigin record id; it is a number of 18 or 19 digits, given as"
             " text, such as '5000000000000000101' (the last part of the record's address in Bigin)"
         )
@@ -78,12 +78,12 @@ def parse_module(value: Any) -> str:
     """
     Translate the name of a module, as on Bigin's pages or in its API, to the API's.
 
-    :raises BiginInvalidMailError: if mails cannot be sent from such a module.
+    :raises BiginValidationError: if mails cannot be sent from such a module.
     """
     try:
         return MODULES[str(value).strip().lower()]
     except Exception:  # it is not known, or cannot be written as text
-        raise BiginInvalidMailError(
+        raise BiginValidationError(
             f"module: {quoted(value)} is none that can send mail; use Contacts, Companies (Accounts) or Deals"
             " (Pipelines)"
         ) from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_bigin.api.errors import BiginInvalidMailError
+from airflow_provider_bigin.api.errors import BiginValidationError
 
 if TYPE_CHECKING:
     from airflow_provider_bigin.api.files import File
@@ -43,7 +43,7 @@ def compose_draft(fields: Mapping[str, Any], files: Sequence[File], *, may_be_em
         filed under the record of the first recipient.
     :param files: to be uploaded and attached.
     :param may_be_empty: whether a mail without content is meant.
-    :raises BiginInvalidMailError: naming the field and the offending part.
+    :raises BiginValidationError: naming the field and the offending part.
     """
     from airflow_provider_bigin.api.mail import Mail
     from airflow_provider_bigin.api.records import RecordSearch, parse_module, read_record
@@ -53,7 +53,7 @@ def compose_draft(fields: Mapping[str, Any], files: Sequence[File], *, may_be_em
         **{name: fields[name] for name in MAIL_FIELDS if name not in ("record_id", "module", "files")}
     )
     if not mail.content.strip() and not may_be_empty:
-        raise BiginInvalidMailError("content: it is empty; give the text of the mail, or a template file")
+        raise BiginValidationError("content: it is empty; give the text of the mail, or a template file")
     record = (
         RecordSearch(parse_module(fields["module"]), mail.to[0].email.casefold())
         if fields["record_id"] in (None, "")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from airflow_provider_bigin.api.errors import BiginInvalidMailError
+from airflow_provider_bigin.api.errors import BiginValidationError
 from airflow_provider_bigin.api.text import quoted
 from airflow_provider_bigin.hooks.paths import list_paths, to_path
 
@@ -25,12 +25,12 @@ def files_below(value: Any, root: Any) -> list[File]:
     :param value: as :func:`~airflow_provider_bigin.hooks.paths.to_paths` takes it; relative paths are below
         ``root``.
     :param root: directory, or URL prefix such as ``s3://conn@bucket/reports``.
-    :raises BiginInvalidMailError: if something is not a path, or not below ``root`` once links are resolved,
+    :raises BiginValidationError: if something is not a path, or not below ``root`` once links are resolved,
         or if there is no ``root``.
     """
     paths = [_plain(path) for path in list_paths(value, "files")]
     if paths and root in (None, ""):
-        raise BiginInvalidMailError(
+        raise BiginValidationError(
             "files: rows and outputs of other tasks name files only below files_root, which is not set"
         )
     return [_file_below(path, _plain(root)) for path in paths]
@@ -39,7 +39,7 @@ def files_below(value: Any, root: Any) -> list[File]:
 def _file_below(path: str, root: str) -> File:
     file = _object_below(path, root) if "://" in root else _local_below(path, Path(root).resolve())
     if file is None:
-        raise BiginInvalidMailError(f"files: {quoted(path)} is not below files_root, {root!r}")
+        raise BiginValidationError(f"files: {quoted(path)} is not below files_root, {root!r}")
     return file
 
 

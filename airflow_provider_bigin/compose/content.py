@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from airflow_provider_bigin.api.errors import BiginInvalidMailError
+from airflow_provider_bigin.api.errors import BiginValidationError
 
 if TYPE_CHECKING:
     import jinja2
@@ -24,12 +24,12 @@ def read_content(content: str, environment: jinja2.Environment) -> str:
 
     :param content: as it was written, before it is rendered.
     :param environment: whose loader knows the DAG's template search path.
-    :raises BiginInvalidMailError: if there is no such file, or the text looks like the name of one.
+    :raises BiginValidationError: if there is no such file, or the text looks like the name of one.
     """
     if content.endswith(CONTENT_EXTENSIONS) and "\n" not in content:
         return _read_file(content, environment)
     if looks_like_file_name(content):
-        raise BiginInvalidMailError(
+        raise BiginValidationError(
             f"content: {content!r} looks like the name of a file, but a template file ends in one of"
             f" {', '.join(CONTENT_EXTENSIONS)}. If it is the text itself, end it with a space"
         )
@@ -52,7 +52,7 @@ def _read_file(name: str, environment: jinja2.Environment) -> str:
             raise jinja2.TemplateNotFound(name)
         return environment.loader.get_source(environment, name)[0]
     except jinja2.TemplateNotFound:
-        raise BiginInvalidMailError(
+        raise BiginValidationError(
             f"content: there is no template file {name!r}; it is looked for beside the DAG file and in the"
             " DAG's template_searchpath."
             " If it is the text itself, end it with a space"

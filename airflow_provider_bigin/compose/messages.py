@@ -60,7 +60,7 @@ class Completion:
         """
         Make sure that a draft's files can be attached, each looked at once.
 
-        :raises BiginInvalidMailError: naming the file.
+        :raises BiginValidationError: naming the file.
         """
         self._check((_named(draft.files), len(draft.mail.attachments)))
 

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from airflow_provider_bigin.api.errors import BiginConfigurationError, BiginInvalidMailError
+from airflow_provider_bigin.api.errors import BiginConfigurationError, BiginValidationError
 from airflow_provider_bigin.api.records import RecordRef, read_record
 from airflow_provider_bigin.compose.arguments import MAIL_FIELDS, compose_draft
 from airflow_provider_bigin.compose.attachments import files_below
@@ -31,12 +31,12 @@ def read_rows(mails: Any) -> list[Any]:
     """
     Read the rows that an upstream task or a callable gave.
 
-    :raises BiginInvalidMailError: if these are not rows.
+    :raises BiginValidationError: if these are not rows.
     """
     if isinstance(mails, Iterable) and not isinstance(mails, (str, bytes, bytearray, Mapping)):
         return list(mails)
     hint = "; give the upstream task's output itself, not a template" if isinstance(mails, str) else ""
-    raise BiginInvalidMailError(f"mails: {type(mails).__name__} instead of a list of rows{hint}")
+    raise BiginValidationError(f"mails: {type(mails).__name__} instead of a list of rows{hint}")
 
 
 class SingleMail:
@@ -128,16 +128,16 @@ class RowBatch:
         """
         Make the mail of a row.
 
-        :raises BiginInvalidMailError: if the row is not one, or names what it may not.
+        :raises BiginValidationError: if the row is not one, or names what it may not.
         :raises Exception: whatever a strange value in it leads to.
         """
         row = self._rows[position]
         if not isinstance(row, Mapping):
-            raise BiginInvalidMailError(f"mails: row {position} is not a mapping but {type(row).__name__}")
+            raise BiginValidationError(f"mails: row {position} is not a mapping but {type(row).__name__}")
         named = [name for name in MAIL_FIELDS if name in row]
         forbidden = [name for name in named if name not in self._row_fields]
         if forbidden:
-            raise BiginInvalidMailError(
+            raise BiginValidationError(
                 f"mails: row {position} names {', '.join(forbidden)}, which rows may not set; if they shall,"
                 f" add it to the operator's row_fields ({', '.join(sorted(self._row_fields))})"
             )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 
-from airflow_provider_bigin.api.errors import BiginInvalidMailError
+from airflow_provider_bigin.api.errors import BiginValidationError
 from airflow_provider_bigin.api.text import excerpt
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class RowTemplates:
     :param environment: a sandboxed Jinja environment.
     :param context: Airflow's; a row is added to it as ``mail``.
     :param sources: ``subject`` and ``content``, or one of them.
-    :raises BiginInvalidMailError: if one is not a template.
+    :raises BiginValidationError: if one is not a template.
     """
 
     def __init__(self, environment: jinja2.Environment, context: Context, sources: Mapping[str, str]) -> None:
@@ -46,7 +46,7 @@ class RowTemplates:
         """
         Render the templates with a row, but those of the fields to leave alone.
 
-        :raises BiginInvalidMailError: naming the field that cannot be rendered with this row.
+        :raises BiginValidationError: naming the field that cannot be rendered with this row.
         """
         templates = self._texts if mail_format == "text" else self._html
         return {
@@ -59,7 +59,7 @@ class RowTemplates:
         try:
             return template.render({**self._variables, "mail": row})
         except Exception as error:  # whatever a template runs into is its row's error
-            raise BiginInvalidMailError(
+            raise BiginValidationError(
                 f"{field}: the template cannot be rendered ({excerpt(f'{type(error).__name__}: {error}')})"
             ) from error
 
@@ -68,6 +68,6 @@ def _compile(environment: jinja2.Environment, source: str, field: str) -> jinja2
     try:
         return environment.from_string(source)
     except jinja2.TemplateSyntaxError as error:
-        raise BiginInvalidMailError(
+        raise BiginValidationError(
             f"{field}: not a valid template: {error.message} (line {error.lineno})"
         ) from error

@@ -17,7 +17,6 @@ from typing import Literal, NamedTuple, TypeVar
 from airflow_provider_bigin.api.client import BiginClient, SentMail
 from airflow_provider_bigin.api.errors import (
     BiginError,
-    BiginInvalidMailError,
     BiginInvalidRequestError,
     BiginJournalError,
     BiginNotFoundError,
@@ -26,6 +25,7 @@ from airflow_provider_bigin.api.errors import (
     BiginPermissionError,
     BiginRecordLockedError,
     BiginStaleAttemptError,
+    BiginValidationError,
 )
 from airflow_provider_bigin.api.mail import Mail
 from airflow_provider_bigin.api.records import RecordRef
@@ -601,7 +601,7 @@ def _failure(error: Exception) -> BiginError:
         reason = f"{type(error).__name__}: {error}"
     except Exception:  # a text of strangers
         reason = type(error).__name__
-    failure = BiginInvalidMailError(f"the mail cannot be made ({reason[:MAX_REASON_LENGTH]})")
+    failure = BiginValidationError(f"the mail cannot be made ({reason[:MAX_REASON_LENGTH]})")
     failure.__cause__ = error
     return failure
 

@@ -393,8 +393,8 @@ class Journal:
 
     def _forget(self) -> None:
         """
-        Delete all, also segments that no head came to count; the head last, so that what is half deleted reads
-        as a go with gaps.
+        Delete all, also segments that no head came to count; the head last, so that what is half deleted
+        reads as a go with gaps.
         """
         number = 0
         while number < self._go.count or self._attempt.store.read(f"segment.{number}") is not None:

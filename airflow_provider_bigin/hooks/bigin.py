@@ -181,7 +181,7 @@ class BiginHook(BaseHook):
         Check a mail and give it a sender.
 
         :param mail: the arguments of :meth:`~airflow_provider_bigin.api.mail.Mail.compose`.
-        :raises BiginInvalidMailError: naming the field and the offending part.
+        :raises BiginValidationError: naming the field and the offending part.
         """
         return self.with_sender(Mail.compose(**mail))
 

@@ -15,7 +15,7 @@ from airflow_provider_bigin.api.data_centers import (
     get_data_center,
     parse_origin,
 )
-from airflow_provider_bigin.api.errors import BiginConfigurationError, BiginInvalidMailError
+from airflow_provider_bigin.api.errors import BiginConfigurationError, BiginValidationError
 from airflow_provider_bigin.api.mail import Address, parse_address
 from airflow_provider_bigin.api.oauth import Credentials, is_token
 from airflow_provider_bigin.api.records import RecordRef, read_record
@@ -69,7 +69,7 @@ def read_connection(connection: Connection) -> ConnectionSettings:
             from_email=parse_address(extra.get("from_email"), "from_email"),
             default_record=_default_record(extra),
         )
-    except (BiginConfigurationError, BiginInvalidMailError) as error:
+    except (BiginConfigurationError, BiginValidationError) as error:
         raise BiginConfigurationError(f"connection {connection.conn_id!r}: {error}") from None
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_bigin.api.errors import BiginInvalidMailError
+from airflow_provider_bigin.api.errors import BiginValidationError
 from airflow_provider_bigin.api.text import quoted
 from airflow_provider_bigin.version_compat import object_storage_path
 
@@ -19,7 +19,7 @@ def to_paths(value: Any, field: str) -> list[Any]:
 
     :param value: text, a path object, or a list of these; None is no path.
     :param field: the name of the argument, for the error.
-    :raises BiginInvalidMailError: if something is no path.
+    :raises BiginValidationError: if something is no path.
     """
     return [to_path(item, field) for item in list_paths(value, field)]
 
@@ -32,7 +32,7 @@ def list_paths(value: Any, field: str) -> list[Any]:
         return [value]
     if isinstance(value, Iterable) and not isinstance(value, (bytes, bytearray, dict)):
         return list(value)
-    raise BiginInvalidMailError(f"{field}: {quoted(value)} is neither a path nor a list of paths")
+    raise BiginValidationError(f"{field}: {quoted(value)} is neither a path nor a list of paths")
 
 
 def to_path(value: Any, field: str) -> Any:
@@ -40,5 +40,5 @@ def to_path(value: Any, field: str) -> Any:
     if hasattr(value, "protocol"):  # an ObjectStoragePath
         return value
     if not isinstance(value, (str, os.PathLike)) or not str(value).strip():
-        raise BiginInvalidMailError(f"{field}: {quoted(value)} is not a path")
+        raise BiginValidationError(f"{field}: {quoted(value)} is not a path")
     return object_storage_path(str(value)) if "://" in str(value) else Path(value)

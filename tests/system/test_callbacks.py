@@ -43,5 +43,5 @@ def test_a_notification_that_cannot_be_sent_leaves_the_failure_what_it_is(
     assert run.task("fail_alone")["state"] == "failed"
     log = run.log("fail_alone")
     assert "ValueError: no orders" in log or '"exc_value":"no orders"' in log
-    assert "BiginInvalidMailError" not in log, "a traceback would stand below the task's own"
+    assert "BiginValidationError" not in log, "a traceback would stand below the task's own"
     assert sandbox.mail_count() == 0

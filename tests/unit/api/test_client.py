@@ -93,7 +93,7 @@ def test_an_answer_that_does_not_tell_is_an_unknown_outcome(client, sandbox, fau
         ("daily_limit", errors.BiginDailyLimitError),
         ("scope_mismatch", errors.BiginScopeError),
         ("record_locked", errors.BiginRecordLockedError),
-        ("item_error", errors.BiginInvalidMailError),
+        ("item_error", errors.BiginValidationError),
     ],
 )
 def test_a_refusal_is_surely_not_sent(client, sandbox, fault, error_class):
@@ -186,7 +186,7 @@ def test_blocked_recipients_are_reported(client, sandbox, caplog):
 
 def test_a_mail_whose_recipients_are_all_blocked_is_a_failure(client, sandbox):
     sandbox.settings(blocked_addresses=["ada.lovelace@example.org"])
-    with pytest.raises(errors.BiginInvalidMailError, match="of those nobody got the mail"):
+    with pytest.raises(errors.BiginValidationError, match="of those nobody got the mail"):
         client.send_mail("Contacts", ADA, MAIL)
 
 
@@ -199,7 +199,7 @@ def test_a_mail_that_only_a_copy_of_arrives_is_a_failure(client, sandbox, blocke
         cc="cc@example.org",
         bcc="audit@example.org",
     )
-    with pytest.raises(errors.BiginInvalidMailError, match="of those nobody got the mail") as error:
+    with pytest.raises(errors.BiginValidationError, match="of those nobody got the mail") as error:
         client.send_mail("Contacts", ADA, mail)
     assert error.value.sent == "no"
 
@@ -235,7 +235,7 @@ def test_a_record_that_does_not_exist(client):
 
 def test_a_sender_that_is_not_allowed(client):
     mail = Mail.compose(from_email="stranger@example.net", to="ada.lovelace@example.org")
-    with pytest.raises(errors.BiginInvalidMailError, match="from"):
+    with pytest.raises(errors.BiginValidationError, match="from"):
         client.send_mail("Contacts", ADA, mail)
 
 
@@ -284,7 +284,7 @@ def test_sizes_are_checked_before_anything_is_read(client, sandbox, tmp_path: Pa
     if size is not None:
         with bad.open("wb") as file:
             file.truncate(size)
-    with pytest.raises(errors.BiginInvalidMailError, match=message):
+    with pytest.raises(errors.BiginValidationError, match=message):
         client.upload_files([good, bad])
     assert sandbox.counts()["files"] == 0
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_bigin.api.errors import BiginInvalidMailError
+from airflow_provider_bigin.api.errors import BiginValidationError
 from airflow_provider_bigin.api.mail import (
     Address,
     Mail,
@@ -85,7 +85,7 @@ def test_addresses(written, meant):
     ],
 )
 def test_no_address(written, offence):
-    with pytest.raises(BiginInvalidMailError) as error:
+    with pytest.raises(BiginValidationError) as error:
         parse_addresses(written, "cc")
     assert str(error.value).startswith("cc: ")
     assert offence in str(error.value)
@@ -121,7 +121,7 @@ def test_the_work_grows_with_the_length_of_a_text_and_no_faster(written):
         text, times = written(length), []
         for _ in range(3):
             begun_at = time.thread_time()
-            with suppress(BiginInvalidMailError):
+            with suppress(BiginValidationError):
                 Mail.compose(to=text)
             times.append(time.thread_time() - begun_at)
         return min(times)
@@ -175,7 +175,7 @@ ANYTHING = st.recursive(
 def test_any_input_gives_a_value_or_our_error(parse, value):
     try:
         parse(value)
-    except BiginInvalidMailError:
+    except BiginValidationError:
         return
 
 
@@ -183,7 +183,7 @@ def test_any_input_gives_a_value_or_our_error(parse, value):
 def test_any_text_gives_addresses_or_our_error(text):
     try:
         addresses = parse_addresses(text, "to")
-    except BiginInvalidMailError:
+    except BiginValidationError:
         return
     assert all("@" in address.email and "\n" not in address.email + address.name for address in addresses)
 
@@ -211,7 +211,7 @@ def test_scheduled_time(written, sent):
     ["tomorrow", "2026-12-24T18:00:00", "2026-13-01T00:00:00Z", datetime(2026, 12, 24), 1766599200, "0"],
 )
 def test_a_time_that_cannot_be_read_is_an_error(written):
-    with pytest.raises(BiginInvalidMailError, match="scheduled_time"):
+    with pytest.raises(BiginValidationError, match="scheduled_time"):
         parse_scheduled_time(written)
 
 
@@ -301,7 +301,7 @@ for _ in range(100_000):
     ],
 )
 def test_whatever_a_field_holds_the_error_names_the_field_and_is_short(field, value):
-    with pytest.raises(BiginInvalidMailError, match=f"^{field}: ") as error:
+    with pytest.raises(BiginValidationError, match=f"^{field}: ") as error:
         Mail.compose(**{"to": "a@b.c", field: value})
     assert len(str(error.value)) < 1000
 
@@ -323,6 +323,6 @@ def test_whatever_a_field_holds_the_error_names_the_field_and_is_short(field, va
     ],
 )
 def test_limits(fields, message):
-    with pytest.raises(BiginInvalidMailError) as error:
+    with pytest.raises(BiginValidationError) as error:
         Mail.compose(**{"from_email": "a@b.c", "to": "d@e.f", **fields})
     assert message in str(error.value)

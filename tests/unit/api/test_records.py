@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_bigin.api.errors import BiginInvalidMailError
+from airflow_provider_bigin.api.errors import BiginValidationError
 from airflow_provider_bigin.api.records import parse_module, parse_record_id
 
 
@@ -18,7 +18,7 @@ def test_record_id(written):
     ["", None, True, -1, 5e18, "12/../34", "..", "5000000000000000101/actions", "५०००", "0x10", "1 2", ["1"]],
 )
 def test_no_record_id(written):
-    with pytest.raises(BiginInvalidMailError, match="record_id"):
+    with pytest.raises(BiginValidationError, match="record_id"):
         parse_record_id(written)
 
 
@@ -32,7 +32,7 @@ def test_module(written, name):
 
 @pytest.mark.parametrize("written", ["Products", "Contacts/1", "", None])
 def test_no_module(written):
-    with pytest.raises(BiginInvalidMailError, match="Contacts, Companies"):
+    with pytest.raises(BiginValidationError, match="Contacts, Companies"):
         parse_module(written)
 
 
@@ -43,5 +43,5 @@ def test_no_module(written):
 def test_any_input_gives_a_value_or_our_error(parse, value):
     try:
         assert parse(value).isalnum()
-    except BiginInvalidMailError:
+    except BiginValidationError:
         return

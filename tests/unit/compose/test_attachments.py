@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_bigin.api.errors import BiginInvalidMailError
+from airflow_provider_bigin.api.errors import BiginValidationError
 from airflow_provider_bigin.compose.attachments import files_below
 
 
@@ -55,12 +55,12 @@ def test_local_files_below_the_root(root, path):
     ],
 )
 def test_local_files_elsewhere(root, path):
-    with pytest.raises(BiginInvalidMailError, match="files"):
+    with pytest.raises(BiginValidationError, match="files"):
         files_below([path.format(root=root)], root)
 
 
 def test_links_in_a_circle_are_no_file(root):
-    with pytest.raises((BiginInvalidMailError, OSError)):  # Python 3.13 finds out when the file is read
+    with pytest.raises((BiginValidationError, OSError)):  # Python 3.13 finds out when the file is read
         files_below("loop", root)[0].stat()
 
 
@@ -110,11 +110,11 @@ def test_objects_below_the_root(root, path):
     ],
 )
 def test_objects_elsewhere(path):
-    with pytest.raises(BiginInvalidMailError, match="files"):
+    with pytest.raises(BiginValidationError, match="files"):
         files_below([path], "s3://conn@bucket/reports")
 
 
 def test_without_a_root_there_is_no_file():
     assert files_below(None, None) == files_below([], None) == []
-    with pytest.raises(BiginInvalidMailError, match="files_root"):
+    with pytest.raises(BiginValidationError, match="files_root"):
         files_below("a.txt", None)

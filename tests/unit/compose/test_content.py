@@ -3,7 +3,7 @@ from __future__ import annotations
 import jinja2
 import pytest
 
-from airflow_provider_bigin.api.errors import BiginInvalidMailError
+from airflow_provider_bigin.api.errors import BiginValidationError
 from airflow_provider_bigin.compose.content import CONTENT_EXTENSIONS, read_content
 
 
@@ -23,7 +23,7 @@ def test_a_template_file(environment, tmp_path, extension):
     ["mail.j2", "templates/mail.mjml", "mail.htm", "templates/mail", "mails\\a", "mails/{{ ds }}.tpl"],
 )
 def test_the_name_of_no_template_file_is_not_mailed(environment, content):
-    with pytest.raises(BiginInvalidMailError, match=r"content: .*end it with a space"):
+    with pytest.raises(BiginValidationError, match=r"content: .*end it with a space"):
         read_content(content, environment)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import jinja2.sandbox
 import pytest
 
-from airflow_provider_bigin.api.errors import BiginInvalidMailError
+from airflow_provider_bigin.api.errors import BiginValidationError
 from airflow_provider_bigin.compose.arguments import MAIL_FIELDS
 from airflow_provider_bigin.compose.messages import Completion
 from airflow_provider_bigin.compose.rows import RowBatch, canonical, read_rows
@@ -218,6 +218,6 @@ def test_whatever_a_row_holds_it_is_that_rows_error(make_batch, position):
     assert batch.record(1) in (None, batch.record(0))
     with pytest.raises(Exception) as failure:  # noqa: PT011
         batch.draft(1)
-    if isinstance(failure.value, BiginInvalidMailError):
+    if isinstance(failure.value, BiginValidationError):
         assert len(str(failure.value)) < 1000
     assert batch.draft(0).mail.subject == batch.draft(2).mail.subject == "Ada"

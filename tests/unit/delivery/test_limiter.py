@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from airflow_provider_bigin.api.client import SentMail
-from airflow_provider_bigin.api.errors import BiginInvalidMailError, BiginRateLimitError
+from airflow_provider_bigin.api.errors import BiginRateLimitError, BiginValidationError
 from airflow_provider_bigin.delivery.limiter import CALM, ConcurrencyLimiter
 from tests.unit.delivery.in_memory import Clock
 
@@ -69,9 +69,9 @@ def test_what_is_refused_for_good_is_not_repeated():
 
     def refuse():
         calls.append(1)
-        raise BiginInvalidMailError("no")
+        raise BiginValidationError("no")
 
-    with pytest.raises(BiginInvalidMailError):
+    with pytest.raises(BiginValidationError):
         ConcurrencyLimiter(1, Clock()).call(refuse)
     assert len(calls) == 1
 

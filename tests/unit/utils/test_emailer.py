@@ -7,7 +7,7 @@ import pytest
 from airflow.utils.email import send_email as airflow_send_email
 from airflow.utils.email import send_email_smtp
 
-from airflow_provider_bigin.api.errors import BiginError, BiginInvalidMailError
+from airflow_provider_bigin.api.errors import BiginError, BiginValidationError
 from airflow_provider_bigin.utils.emailer import send_email
 
 ADA = "5000000000000000101"
@@ -133,7 +133,7 @@ def test_dry_run_checks_and_finds_but_sends_nothing(hook, sandbox, tmp_path, cap
     with caplog.at_level(logging.INFO):
         send_email("ada.lovelace@example.org", "Failed", "", dryrun=True)
     assert f"'Failed' to ada.lovelace@example.org from Contacts {ADA}" in caplog.text
-    with pytest.raises(BiginInvalidMailError, match="there is no file"):
+    with pytest.raises(BiginValidationError, match="there is no file"):
         send_email("ada.lovelace@example.org", "Failed", "", dryrun=True, files=[str(tmp_path / "missing")])
     with pytest.raises(BiginError, match=r"nobody@example\.org"):
         send_email("nobody@example.org", "Failed", "", dryrun=True)
