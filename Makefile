@@ -3,6 +3,9 @@
 NEWEST := 3.3
 AIRFLOW ?= $(NEWEST)
 
+# Installs the pinned packages, so it is pinned itself.
+UV := 0.13.9
+
 # One environment for each line of Airflow, and for each Python that is asked for.
 VENV := .venv$(if $(filter-out $(NEWEST),$(AIRFLOW)),-$(AIRFLOW))$(if $(PYTHON),-python$(patsubst python%,%,$(notdir $(PYTHON))))
 BIN := $(VENV)/bin
@@ -44,15 +47,17 @@ test-unit: $(READY) ## unit and sandbox tests alone (AIRFLOW=3.0 PYTHON=3.10)
 test-system: $(READY) ## tests that need a running scheduler and triggerer
 	$(BIN)/python -m pytest tests/system
 
-fault-run: $(READY) ## 500 random fault schedules in each circumstance (about ten minutes)
+fault-run: $(READY) ## all schedules of two faults, and 500 random ones in each circumstance (half an hour)
+	$(BIN)/python -m tests.faults.exhaustive
 	$(BIN)/python -m tests.faults.run
 
 bench: $(READY) ## benchmarks, side by side with other providers
 	@$(BIN)/python -m benchmarks
 
-lint: $(READY) ## ruff
+lint: $(READY) ## ruff and bandit
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive airflow_provider_bigin
 
 types: $(READY) ## mypy
 	$(BIN)/mypy
@@ -75,7 +80,7 @@ $(READY): pyproject.toml constraints/airflow-$(AIRFLOW).txt | $(BIN)/uv
 
 $(BIN)/uv:
 	@python=$$(scripts/find_python.sh $(AIRFLOW)) && "$$python" -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV)
 
 constraints: $(READY) ## resolve the pins of every line of Airflow again
 	@for line in constraints/*.in; do \

@@ -21,14 +21,16 @@ class SandboxControl:
     """The control API of a sandbox, as methods.
 
     :param url: where it listens.
+    :param password: for one that asks for a login.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, password: str = "") -> None:
         self.url = url
         #: Seconds that were let pass since the last reset.
         self.advanced = 0.0
         self._session = requests.Session()
         self._session.trust_env = False
+        self._session.auth = ("1000.SANDBOXCLIENT", password)
 
     def call(self, method: str, path: str, body: Any = None, **query: Any) -> Any:
         """Call the control API and return its answer.
@@ -36,17 +38,17 @@ class SandboxControl:
         :param path: what follows ``/sandbox``.
         :raises requests.HTTPError: if it is refused.
         """
+        # A POST without JSON is refused, since it may come from a web page.
         answer = self._session.request(
-            method, f"{self.url}/sandbox{path}", json=body, params=query, timeout=READY_WITHIN
+            method, f"{self.url}/sandbox{path}", json=body or {}, params=query, timeout=READY_WITHIN
         )
         answer.raise_for_status()
         return answer.json()
 
     def connection(self) -> dict[str, Any]:
         """Return the connection to this sandbox, in the JSON form of ``AIRFLOW_CONN_...`` variables."""
-        from airflow_provider_bigin.sandbox.__main__ import connection
-
-        return connection(self.url)
+        connection: dict[str, Any] = self.call("GET", "/connection")
+        return connection
 
     def reset(self) -> None:
         """Return to the state of a new sandbox."""
@@ -166,16 +168,22 @@ class _Counts(dict[str, int]):
 
 
 @contextlib.contextmanager
-def sandbox_thread() -> Iterator[SandboxControl]:
-    """Run a sandbox in this process, on a free port."""
+def sandbox_thread(*, public: bool = False) -> Iterator[SandboxControl]:
+    """Run a sandbox in this process, on a free port.
+
+    :param public: whether it asks for a login, as one that others can reach.
+    """
     from airflow_provider_bigin.sandbox.app import create_app
     from airflow_provider_bigin.sandbox.server import listen, server
+    from airflow_provider_bigin.sandbox.state import Sandbox
 
     sock = listen("127.0.0.1", 0)
-    web = server(create_app())
+    account = Sandbox()
+    password = account.credentials["client_secret"]
+    web = server(create_app(account, public=public))
     thread = threading.Thread(target=web.run, kwargs={"sockets": [sock]}, name="sandbox", daemon=True)
     thread.start()
-    control = SandboxControl(f"http://127.0.0.1:{sock.getsockname()[1]}")
+    control = SandboxControl(f"http://127.0.0.1:{sock.getsockname()[1]}", password)
     try:
         _wait_until_ready(control, thread.is_alive)
         yield control

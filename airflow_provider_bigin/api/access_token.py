@@ -33,6 +33,7 @@ from airflow_provider_bigin.api.oauth import (
     AccessToken,
     Credentials,
     refresh_access_token,
+    revoke_token,
     trusted_api_domain,
 )
 from airflow_provider_bigin.api.token_cache import LOCK_TIMEOUT, MemoryTokenCache, TokenCache
@@ -113,6 +114,12 @@ class Refusal:
     told: dict[str, Any]
     throttled: int
 
+    def __post_init__(self) -> None:
+        is_count = isinstance(self.throttled, int) and self.throttled >= 0
+        if not isinstance(self.at, (int, float)) or not is_count:
+            raise TypeError("not a valid refusal")
+        self.as_error()
+
     @classmethod
     def of(cls, error: BiginError, *, at: float, before: Refusal | None) -> Refusal:
         """Describe an error that followed another one, or none."""
@@ -174,7 +181,7 @@ class SharedToken:
         self._mask = mask
         self._name = f"access_token_{credentials.digest()[:32]}"
         self._refusal_name = f"{self._name}_refusal"
-        self._margin = random.uniform(*EXPIRY_MARGIN)  # noqa: S311
+        self._margin = random.uniform(*EXPIRY_MARGIN)  # noqa: S311 - no secret
         self._thread_lock = threading.Lock()
         self._token: AccessToken | None = None
         self._warned = False
@@ -207,6 +214,18 @@ class SharedToken:
                 return self._token
             return self._use(self._refreshed_by_one(rejected, since))
 
+    def revoke(self) -> bool:
+        """
+        End the refresh token with all tokens made from it, and keep none of them.
+
+        :return: False if it had ended before. Errors as in :meth:`get`.
+        """
+        server, token = self._credentials.accounts_server, self._credentials.refresh_token
+        ended = revoke_token(self._session, accounts_server=server, token=token, timeout=self._timeout)
+        for name in (self._name, self._refusal_name):
+            self._write(name, {})
+        return ended
+
     def _use(self, token: AccessToken) -> AccessToken:
         self._mask(token.value)
         self._token = token
@@ -221,7 +240,7 @@ class SharedToken:
         with ExitStack() as stack:
             kept = self._locked(stack, rejected, since) or self._kept_token(rejected)
             if kept is None and self._cache.spans_machines:
-                self._clock.sleep(random.uniform(0, SETTLE_TIME))  # noqa: S311
+                self._clock.sleep(random.uniform(0, SETTLE_TIME))  # noqa: S311 - no secret
                 kept = self._kept_token(rejected)
             return kept or self._refreshed(rejected, since)
 
@@ -232,7 +251,7 @@ class SharedToken:
         Who waits for longer than a request takes, and without a throttle for a reason, waits for a process
         that is frozen, and passes. So do all without a working lock: a second refresh is the lesser evil.
         """
-        patience = self._timeout + random.uniform(0, SETTLE_TIME)  # noqa: S311
+        patience = self._timeout + random.uniform(0, SETTLE_TIME)  # noqa: S311 - no secret
         while patience > 0:
             try:
                 stack.enter_context(self._cache.lock(self._name))
@@ -295,12 +314,14 @@ class SharedToken:
 
     def _recent_renewals(self) -> list[float]:
         now = self._clock.time()
-        return [at for at in self._read(self._name).get("renewals", ()) if 0 <= now - at < RENEWAL_WINDOW]
+        kept = self._read(self._name).get("renewals")
+        times = [at for at in kept if isinstance(at, (int, float))] if isinstance(kept, list) else []
+        return [at for at in times if 0 <= now - at < RENEWAL_WINDOW]
 
     def _watched_token(self, rejected: AccessToken | None, *, until: float) -> AccessToken | None:
         """Wait, but no longer than until another machine has got a token."""
         # Some machines may wait for the same moment: let one of them be the first.
-        until += random.uniform(0, SETTLE_TIME)  # noqa: S311
+        until += random.uniform(0, SETTLE_TIME)  # noqa: S311 - no secret
         log.warning(
             "The accounts server gives out no access tokens for now; waiting for %d s, or until another"
             " machine has got one.",
@@ -319,7 +340,7 @@ class SharedToken:
         """Return the token that is kept, if it is of use."""
         try:
             token = AccessToken(**self._read(self._name)["token"])
-        except (KeyError, TypeError):
+        except (KeyError, TypeError, ValueError):
             return None  # nothing is kept, or something that another version wrote
         if not self._is_usable(token) or token.value == (rejected and rejected.value):
             return None
@@ -342,7 +363,8 @@ class SharedToken:
     def _read(self, name: str) -> dict[str, Any]:
         try:
             text = self._cache.read(name)
-            return json.loads(self._cipher.decrypt(text.encode())) if text else {}
+            content = json.loads(self._cipher.decrypt(text.encode())) if text else {}
+            return content if isinstance(content, dict) else {}  # else: another version wrote it
         except Exception as error:
             self._warn("read", error)
             return {}

@@ -17,6 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from airflow_provider_bigin.api.answers import id_or_none, one_line, parse_json
 from airflow_provider_bigin.api.clock import SYSTEM_CLOCK, Clock
 from airflow_provider_bigin.api.data_centers import is_loopback
 from airflow_provider_bigin.api.emails import VIEWS, email_pages, single_email
@@ -51,6 +52,10 @@ log = logging.getLogger(__name__)
 
 DEFAULT_TIMEOUT = 30.0
 PAGE_SIZE = 200
+#: Pages read of one list of records, at most: a million records.
+MAX_PAGES = 5000
+#: Recipients that Bigin may name as left out, at most: as many as a mail can have.
+MAX_BLOCKED = 150
 #: How often a call that may be repeated is made, and the seconds before the second one.
 READ_ATTEMPTS = 3
 READ_PAUSE = 1.0
@@ -339,6 +344,8 @@ class BiginClient:
     ) -> Any:
         from requests.exceptions import RequestException
 
+        from airflow_provider_bigin.api.deadline import AnswerTooLargeError
+
         request = f"{method} /bigin/v2/{path}"
         origin = self._origin(token)
         if before:
@@ -354,12 +361,14 @@ class BiginClient:
                 allow_redirects=False,
                 **content,
             )
+        except AnswerTooLargeError as error:
+            raise BiginServerError(str(error), request=request) from None
         except RequestException as error:
             raise BiginConnectionError(
                 f"no answer ({_reason(error)})",
                 request=request,
                 hint=f"Check that this machine reaches {origin}; the timeout is {self.timeout:g} s",
-            ) from error
+            ) from _innermost(error)  # what wraps it quotes the URL, with the address of a search
         self._note_server_time(response, begun)
         return _read_answer(request, response)
 
@@ -392,16 +401,29 @@ class BiginClient:
         return retrying(call)
 
     def _pages(self, path: str, params: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        """Follow ``page``, and ``page_token`` beyond the 2,000 records that pages reach."""
+        """Follow ``page``, and ``page_token`` beyond the 2,000 records that pages reach, if they lead on."""
         position: dict[str, Any] = {"page": 1}
-        while True:
+        tokens: set[str] = set()
+        before: list[dict[str, Any]] = []
+        for number in range(1, MAX_PAGES + 1):
             answer = self.read(path, params={"per_page": PAGE_SIZE, **params, **position})
-            yield from _items(answer, "data")
-            info = _mapping(_mapping(answer).get("info"))
+            items, info = _items(answer, "data"), _mapping(_mapping(answer).get("info"))
+            if items and items == before:
+                raise _endless(path, f"page {number} was read already")
+            yield from items
             if info.get("more_records") is not True:
                 return
-            token = info.get("next_page_token")
-            position = {"page_token": token} if token else {"page": position.get("page", 1) + 1}
+            if not items:
+                raise _endless(path, f"page {number} is empty")
+            before, token = items, info.get("next_page_token")
+            if not isinstance(token, str) or not token:
+                position = {"page": number + 1}
+                continue
+            if token in tokens:
+                raise _endless(path, f"what follows page {number} was read already")
+            tokens.add(token)
+            position = {"page_token": token}
+        raise _endless(path, f"more than {MAX_PAGES} pages")
 
     def _upload_file(self, file: File) -> str:
         # Read here: from Python 3.12 on, requests does not see that a file of Airflow's stores can be read.
@@ -409,8 +431,8 @@ class BiginClient:
             content = opened.read()
         answer = self._call("POST", "files", files={"file": (file.name, content)})
         details = _mapping(next(iter(_items(answer, "data")), {}).get("details"))
-        file_id = details.get("id")
-        if not isinstance(file_id, str) or not file_id:
+        file_id = id_or_none(details.get("id"))
+        if file_id is None:
             raise BiginServerError(f"no file id came for {file.name!r}", request="POST /bigin/v2/files")
         return file_id
 
@@ -430,6 +452,9 @@ def new_session() -> requests.Session:
         def merge_environment_settings(self, url: Any, *args: Any) -> Any:
             settings = super().merge_environment_settings(url, *args)
             return {**settings, "proxies": {}} if is_loopback(url) else settings
+
+        def get_redirect_target(self, resp: Any) -> None:
+            """No redirect is followed, so where it leads is not even read."""
 
     session = Session()
     for scheme in ("http://", "https://"):
@@ -456,12 +481,12 @@ def _read_answer(request: str, response: requests.Response) -> Any:
         # Bigin's answer for "nothing found" is a 204.
         raise BiginServerError("the answer is empty", status=200, request=request)
     try:
-        body = response.json() if response.content else None
-    except (ValueError, RecursionError):
+        body = parse_json(response.content) if response.content else None
+    except ValueError:
         body = None
         if 200 <= response.status_code < 300:
             raise BiginServerError(
-                "the answer is no JSON", status=response.status_code, request=request
+                "the answer is not JSON, or too deep", status=response.status_code, request=request
             ) from None
     error = error_from_answer(
         request,
@@ -477,14 +502,14 @@ def _read_answer(request: str, response: requests.Response) -> Any:
 
 def _sent_mail(answer: Any, mail: Mail, request: str) -> SentMail:
     details = _mapping(next(iter(_items(answer, "data")), {}).get("details"))
-    message_id = details.get("message_id")
-    if not isinstance(message_id, str) or not message_id:
+    message_id = id_or_none(details.get("message_id"))
+    if message_id is None:
         error = BiginServerError("the answer names no message_id", request=request)
         raise _outcome_unknown(error, request) from error
     told = details.get("blocked_email_addresses")
     blocked = tuple(
-        (str(item.get("email")), str(item.get("reason") or "no reason given"))
-        for item in (told if isinstance(told, list) else ())
+        (one_line(item.get("email")), one_line(item.get("reason") or "no reason given"))
+        for item in (told[:MAX_BLOCKED] if isinstance(told, list) else ())
         if isinstance(item, Mapping)
     )
     if {address.email.casefold() for address in mail.to} <= {email.casefold() for email, _ in blocked}:
@@ -538,6 +563,10 @@ def _items(answer: Any, *keys: str) -> list[dict[str, Any]]:
         next((answer[key] for key in keys if key in answer), None) if isinstance(answer, Mapping) else None
     )
     return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+
+
+def _endless(path: str, why: str) -> BiginServerError:
+    return BiginServerError(f"the list of records does not end: {why}", request=f"GET /bigin/v2/{path}")
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -1,8 +1,9 @@
 """
-A time-out that is for a whole request.
+A time-out that is for a whole request, and an answer that has an end.
 
 That of requests is for the connection, and then for each read anew: an answer that comes byte by byte would
-never end. Here whatever a connection does ends when the request's time is over.
+never end. Here whatever a connection does ends when the request's time is over, and reading ends where an
+answer is larger than any of Zoho's, counted after decompression.
 """
 
 from __future__ import annotations
@@ -16,25 +17,40 @@ from typing import Any
 
 from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
+from requests.exceptions import RequestException
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, ProxyManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError
 
 from airflow_provider_bigin.api.clock import SYSTEM_CLOCK
 
+#: Bytes of an answer, at most. A page of records with long texts has a few MiB.
+MAX_ANSWER_SIZE = 10 * 1024 * 1024
+#: Bytes, at most, of the compressed answer that are decompressed at a time.
+CHUNK_SIZE = 10 * 1024
 #: When the request that this thread makes has to be over, by the monotonic clock.
 _deadline: ContextVar[float] = ContextVar("deadline", default=inf)
 
 
+class AnswerTooLargeError(RequestException):
+    """An answer that was not read to its end."""
+
+
 class DeadlineAdapter(HTTPAdapter):
-    """Ends each request, the answer's last byte included, after its ``timeout``."""
+    """Reads each answer, and ends the request after its ``timeout`` or if the answer is too large."""
 
     def send(  # type: ignore[override]
         self, request: PreparedRequest, stream: bool = False, timeout: float | None = None, **kwargs: Any
     ) -> Response:
-        """Make a request."""
+        """
+        Make a request.
+
+        :raises AnswerTooLargeError: if the answer has more than ``MAX_ANSWER_SIZE`` bytes.
+        """
         _deadline.set(SYSTEM_CLOCK.monotonic() + (inf if timeout is None else timeout))
-        return super().send(request, stream, timeout, **kwargs)
+        response = super().send(request, stream, timeout, **kwargs)
+        response._content = _read_to_the_end(response)  # what requests takes for the body from here on
+        return response
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Make the pool of connections."""
@@ -47,6 +63,16 @@ class DeadlineAdapter(HTTPAdapter):
         if isinstance(manager, ProxyManager):
             manager.pool_classes_by_scheme = _POOLS
         return manager
+
+
+def _read_to_the_end(response: Response) -> bytes:
+    content = bytearray()
+    for chunk in response.iter_content(CHUNK_SIZE):
+        content += chunk
+        if len(content) > MAX_ANSWER_SIZE:
+            response.close()
+            raise AnswerTooLargeError(f"the answer is larger than {MAX_ANSWER_SIZE // 1024**2} MiB")
+    return bytes(content)
 
 
 def _time_left(deadline: float) -> float | None:

@@ -16,6 +16,7 @@ from datetime import datetime
 from math import inf
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_bigin.api.answers import id_or_none
 from airflow_provider_bigin.api.errors import (
     BiginError,
     BiginInvalidRequestError,
@@ -135,9 +136,9 @@ def parse_email(item: Mapping[str, Any], *, view: str | None = None) -> Email:
     :param item: the entry.
     :param view: the view that it is from; a mail that is still to be sent has not been received.
     """
-    message_id, subject = item.get("message_id"), item.get("subject")
+    subject = item.get("subject")
     return Email(
-        message_id=message_id if isinstance(message_id, str) and message_id else None,
+        message_id=id_or_none(item.get("message_id")),
         time=_time(item),
         subject=subject if isinstance(subject, str) else None,
         people=_people(item),

@@ -15,7 +15,12 @@ import re
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
+from airflow_provider_bigin.api.answers import MAX_TEXT_LENGTH, one_line
+
 Sent = Literal["no", "yes", "unknown"]
+
+#: Characters of a code or a field's name, of those that come from Bigin.
+MAX_CODE_LENGTH = 100
 
 
 class BiginError(Exception):
@@ -247,9 +252,11 @@ def error_from_answer(
         return foreign_class(
             "the answer is not one of Bigin's", status=status, request=request, retry_after=retry_after
         )
-    code = _text_or_none(item.get("code"))
+    code = _text_or_none(item.get("code"), MAX_CODE_LENGTH)
     told = item.get("details")
-    details: Mapping[str, Any] = told if isinstance(told, Mapping) else {}
+    details = dict(told) if isinstance(told, Mapping) else {}
+    places = {name: details[name] for name in ("json_path", "api_name") if details.get(name)}
+    details |= {name: one_line(place, MAX_CODE_LENGTH) for name, place in places.items()}
     message = _text_or_none(item.get("message")) or "Bigin does not say why"
     error_class = _error_class(status, code, message, details, no_credits_left=no_credits_left)
     return error_class(
@@ -329,8 +336,8 @@ def _rate_limit_class(message: str, *, no_credits_left: bool) -> type[BiginRateL
     return BiginRateLimitError
 
 
-def _text_or_none(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None
+def _text_or_none(value: Any, limit: int = MAX_TEXT_LENGTH) -> str | None:
+    return (one_line(value, limit) or None) if isinstance(value, str) else None
 
 
 def _longest(*seconds: float | None) -> float | None:

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from airflow_provider_bigin.api.answers import one_line
 from airflow_provider_bigin.api.emails import email_pages
 from airflow_provider_bigin.api.errors import BiginError, BiginInvalidMailError, Sent
 from airflow_provider_bigin.api.records import RecordRef
@@ -105,14 +106,14 @@ def judge(entry: Mapping[str, Any], wanted: Collection[str]) -> str | None:
     if bounce is not None and BOUNCED not in wanted:
         raise BiginMailBouncedError(f"the mail {entry.get('message_id')} bounced: {bounce_reason(bounce)}")
     reached = states.intersection(wanted)
-    log.info("The mail is %s.", ", ".join(sorted(states)) or "in no known state")
+    log.info("The mail is %s.", one_line(", ".join(sorted(states))) or "in no known state")
     return min(reached) if reached else None
 
 
 def bounce_reason(bounce: Mapping[str, Any]) -> str:
     """Say why a mail came back, in Bigin's words."""
     told = (bounce.get("bounced_reason"), bounce.get("category"), bounce.get("sub_category"))
-    reason, *kinds = (str(part) if part else "" for part in told)
+    reason, *kinds = (one_line(part) if part else "" for part in told)
     kind = ", ".join(filter(None, kinds))
     return (f"{reason} ({kind})" if reason and kind else reason or kind) or "Bigin gives no reason"
 

@@ -11,10 +11,12 @@ See https://www.bigin.com/developer/docs/apis/v2/oauth-overview.html
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
+from airflow_provider_bigin.api.answers import parse_json
 from airflow_provider_bigin.api.data_centers import checked_api_domain
 from airflow_provider_bigin.api.errors import (
     BiginAuthenticationError,
@@ -33,7 +35,7 @@ SCOPES = (
     "ZohoBigin.send_mail.all.CREATE",
     "ZohoBigin.settings.emails.READ",
     "ZohoBigin.Files.CREATE",
-    "ZohoBigin.modules.ALL",
+    "ZohoBigin.modules.READ",
     "ZohoSearch.securesearch.READ",
     "ZohoBigin.users.READ",
 )
@@ -82,11 +84,17 @@ class AccessToken:
     A token and how long it may be used.
 
     ``api_domain`` is the host that the accounts server named for it, if that host is trusted.
+
+    :raises ValueError: if it cannot be one, wherever it came from.
     """
 
     value: str = field(repr=False)
     expires_at: float
     api_domain: str | None = None
+
+    def __post_init__(self) -> None:
+        if not is_token(self.value) or not isinstance(self.expires_at, (int, float)):
+            raise ValueError("not a valid access token")
 
 
 @dataclass(frozen=True)
@@ -96,6 +104,14 @@ class Grant:
     access_token: AccessToken
     refresh_token: str = field(repr=False)
     scopes: tuple[str, ...] = ()
+
+
+def is_token(value: Any) -> TypeGuard[str]:
+    """
+    Tell whether a value can be a token, a client's id or its secret: visible ASCII. Anything else does not
+    fit into a header, and who refuses it there quotes it.
+    """
+    return isinstance(value, str) and re.fullmatch(r"[!-~]{1,4096}", value) is not None
 
 
 def refresh_access_token(
@@ -145,7 +161,7 @@ def exchange_grant_code(
     }
     answer = _post_form(session, f"{accounts_server}/oauth/v2/token", form, timeout=timeout)
     refresh_token = answer.get("refresh_token")
-    if not isinstance(refresh_token, str) or not refresh_token:
+    if not is_token(refresh_token):
         raise BiginAuthenticationError(
             "the accounts server gave no refresh token",
             hint="Generate the code as a self client's; other client types give a refresh token only with"
@@ -157,14 +173,22 @@ def exchange_grant_code(
     )
 
 
-def revoke_token(session: requests.Session, *, accounts_server: str, token: str, timeout: float) -> None:
+def revoke_token(session: requests.Session, *, accounts_server: str, token: str, timeout: float) -> bool:
     """
     End a refresh token and all access tokens made from it.
 
     See https://www.bigin.com/developer/docs/apis/v2/revoke-tokens.html. Errors as in
     :func:`refresh_access_token`.
+
+    :return: False if the accounts server does not know it, or not any more.
     """
-    _post_form(session, f"{accounts_server}/oauth/v2/token/revoke", {"token": token}, timeout=timeout)
+    try:
+        _post_form(session, f"{accounts_server}/oauth/v2/token/revoke", {"token": token}, timeout=timeout)
+    except BiginServerError as error:
+        if error.code != "invalid_token":
+            raise
+        return False
+    return True
 
 
 def _post_form(
@@ -172,8 +196,12 @@ def _post_form(
 ) -> Mapping[str, Any]:
     from requests.exceptions import RequestException
 
+    from airflow_provider_bigin.api.deadline import AnswerTooLargeError
+
     try:
         response = session.post(url, data=form, auth=without_auth, timeout=timeout, allow_redirects=False)
+    except AnswerTooLargeError as error:
+        raise BiginServerError(str(error), request=f"POST {url}") from None
     except RequestException as error:
         # The exception's own text may quote the request; its class says enough.
         raise BiginConnectionError(
@@ -182,8 +210,8 @@ def _post_form(
             hint="Check the network, the proxy and the connection's region",
         ) from None
     try:
-        body = response.json()
-    except (ValueError, RecursionError):
+        body = parse_json(response.content)
+    except ValueError:
         body = None
     return _checked_answer(f"POST {url}", response.status_code, body)
 
@@ -191,7 +219,7 @@ def _post_form(
 def _checked_answer(request: str, status: int, body: Any) -> Mapping[str, Any]:
     if not isinstance(body, Mapping):
         raise BiginServerError(
-            "the accounts server's answer is no JSON object", status=status, request=request
+            "the accounts server's answer is not a JSON object", status=status, request=request
         )
     error = body.get("error")
     if isinstance(error, str) and error in _PERMANENT_ERRORS:
@@ -215,18 +243,18 @@ def _checked_answer(request: str, status: int, body: Any) -> Mapping[str, Any]:
             " let all workers share one token (Airflow configuration [bigin] token_cache)",
         )
     if error or status >= 400:
-        raise BiginServerError(
-            f"the accounts server failed ({error or 'no reason given'})", status=status, request=request
-        )
+        # Nothing else is quoted: it might be what was sent.
+        code = error if isinstance(error, str) and re.fullmatch("[A-Za-z_]{1,40}", error) else None
+        raise BiginServerError("the accounts server failed", status=status, code=code, request=request)
     return body
 
 
 def _access_token(answer: Mapping[str, Any], now: float, sandbox_hosts: Collection[str] = ()) -> AccessToken:
-    value = answer.get("access_token")
-    if not isinstance(value, str) or not value:
-        raise BiginServerError("the accounts server's answer has no access token")
     api_domain = trusted_api_domain(answer.get("api_domain"), sandbox_hosts)
-    return AccessToken(value, now + _lifetime(answer), api_domain)
+    try:
+        return AccessToken(answer["access_token"], now + _lifetime(answer), api_domain)
+    except (KeyError, ValueError):
+        raise BiginServerError("the accounts server's answer has no access token") from None
 
 
 def _lifetime(answer: Mapping[str, Any]) -> float:

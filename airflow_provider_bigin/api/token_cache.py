@@ -16,6 +16,8 @@ from typing import Protocol
 
 #: Seconds after which who waits for the lock looks whether there is a token.
 LOCK_TIMEOUT = 1.0
+#: Characters of an entry, at most.
+MAX_ENTRY_SIZE = 100_000
 
 
 class TokenCache(Protocol):
@@ -71,15 +73,18 @@ class FileTokenCache:
         """
         Return the text, or None if there is none.
 
-        :raises PermissionError: if another user owns the file or may read it.
+        :raises OSError: if it is not a file, or too large, or another user owns it or may read it.
         """
+        path = self.directory / name
         try:
-            descriptor = os.open(self.directory / name, os.O_RDONLY | os.O_NOFOLLOW)
+            with open(path, encoding="utf-8", opener=_open_at_once) as file:
+                _refuse_foreign(file.fileno(), path)
+                text = file.read(MAX_ENTRY_SIZE + 1)
         except FileNotFoundError:
             return None
-        with open(descriptor, encoding="utf-8") as file:
-            _refuse_foreign(descriptor, self.directory / name)
-            return file.read()
+        if len(text) > MAX_ENTRY_SIZE:
+            raise OSError(f"{path} is too large")
+        return text
 
     def write(self, name: str, text: str) -> None:
         """Replace the text in one step, so that a reader sees the old one or the new one."""
@@ -125,7 +130,14 @@ def lock_file(directory: Path, name: str) -> AbstractContextManager[object]:
     return FileLock(directory / f"{name}.lock", timeout=LOCK_TIMEOUT, mode=0o600)
 
 
+def _open_at_once(path: str, flags: int) -> int:
+    """Open a file, but follow no link and wait for nobody at the other end of a pipe."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
+
+
 def _refuse_foreign(descriptor: int, path: Path) -> None:
     status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(f"{path} is not a regular file")
     if status.st_uid != os.geteuid() or status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise PermissionError(f"{path} belongs to another user or is open to others")

@@ -20,9 +20,11 @@ from airflow_provider_bigin.api.data_centers import (
     get_data_center,
 )
 from airflow_provider_bigin.api.errors import BiginAuthenticationError, BiginError
-from airflow_provider_bigin.api.oauth import SCOPES, Grant, exchange_grant_code
+from airflow_provider_bigin.api.oauth import SCOPES, Credentials, Grant, exchange_grant_code
 from airflow_provider_bigin.cli.check import find_scopes, show_scopes
+from airflow_provider_bigin.cli.confirmation import is_confirmed
 from airflow_provider_bigin.cli.connections import refuse_unless_free, save, show
+from airflow_provider_bigin.cli.revoke import end_refresh_token
 from airflow_provider_bigin.hooks.connection import configured_sandbox_hosts
 
 #: Names the address of a sandbox, to try the command.
@@ -61,12 +63,24 @@ def authorize(options: Namespace) -> None:
         raise SystemExit(str(error)) from None
     connection = _connection(client, grant)
     works = _show_whether_it_works(client, grant)
-    if options.save and works:
-        save(options.conn_id, connection)
-        print(f"\nConnection {options.conn_id!r} is saved.")
-    else:
+    if not options.save:
         show(options.conn_id, connection)
+    elif works or is_confirmed("Save the connection all the same?"):
+        _save(options.conn_id, connection)
+    else:
+        # Nobody has it, and Zoho counts it among the twenty that a user may have.
+        print(f"\nNothing is saved. The new refresh token {end_refresh_token(_credentials(client, grant))}.")
     sys.exit(0 if works else 1)
+
+
+def _save(conn_id: str, connection: dict[str, object]) -> None:
+    replaced = save(conn_id, connection)
+    print(f"\nConnection {conn_id!r} is saved.")
+    if replaced is None:
+        return
+    print("Its old refresh token is still good. Whatever else uses that one will fail when it is revoked.")
+    if is_confirmed("Revoke the old refresh token?"):
+        print(f"The old refresh token {end_refresh_token(replaced)}.")
 
 
 def _ask_for_client() -> SelfClient:
@@ -87,6 +101,10 @@ def _ask_for_client() -> SelfClient:
 def _ask_for_code() -> str:
     print("\nUnder Generate Code, paste this as Scope and choose 10 minutes and your Bigin organisation:")
     print(f"\n{','.join(SCOPES)}\n")
+    print(
+        "(Should the console not take ZohoBigin.modules.READ: ZohoBigin.modules.ALL does as well, but who"
+        " has such a token can also change and delete every record.)\n"
+    )
     return _answer("BIGIN_GRANT_CODE", "Generated code (not shown): ", hidden=True)
 
 
@@ -119,6 +137,12 @@ def _exchange(client: SelfClient, code: str) -> Grant:
             now=time.time(),
             timeout=DEFAULT_TIMEOUT,
         )
+
+
+def _credentials(client: SelfClient, grant: Grant) -> Credentials:
+    return Credentials(
+        client.center.accounts_server, client.client_id, client.client_secret, grant.refresh_token
+    )
 
 
 def _connection(client: SelfClient, grant: Grant) -> dict[str, object]:

@@ -29,7 +29,7 @@ PROBES: Mapping[str, Callable[[BiginClient], Any]] = {
     ),
     "ZohoBigin.settings.emails.READ": lambda bigin: bigin.get_from_addresses(),
     "ZohoBigin.Files.CREATE": lambda bigin: bigin.run("POST", "files"),
-    "ZohoBigin.modules.ALL": lambda bigin: bigin.run(
+    "ZohoBigin.modules.READ": lambda bigin: bigin.run(
         "GET", "Contacts", params={"fields": "id", "per_page": 1}
     ),
     "ZohoSearch.securesearch.READ": lambda bigin: bigin.run(
@@ -60,7 +60,7 @@ def find_scopes(bigin: BiginClient) -> dict[str, Verdict]:
     :raises BiginError: if Bigin refuses the token, throttles or cannot be reached.
     """
     scopes = {scope: _verdict(PROBES[scope], bigin) for scope in SCOPES}
-    if scopes["ZohoBigin.modules.ALL"] == "missing" == scopes["ZohoSearch.securesearch.READ"]:
+    if scopes["ZohoBigin.modules.READ"] == "missing" == scopes["ZohoSearch.securesearch.READ"]:
         scopes["ZohoSearch.securesearch.READ"] = "unknown"  # a search needs both
     return scopes
 

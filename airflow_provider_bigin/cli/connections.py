@@ -8,6 +8,9 @@ import re
 import shlex
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_bigin.api.errors import BiginConfigurationError
+from airflow_provider_bigin.api.oauth import Credentials
+
 if TYPE_CHECKING:
     from airflow_provider_bigin.hooks.bigin import BiginHook
 
@@ -42,8 +45,12 @@ def refuse_unless_free(conn_id: str, *, overwrite: bool) -> None:
             raise SystemExit(f"Connection {conn_id!r} exists; --overwrite gives it the new credentials.")
 
 
-def save(conn_id: str, connection: dict[str, Any]) -> None:
-    """Add a connection to Airflow's database, or give the one that is there its credentials."""
+def save(conn_id: str, connection: dict[str, Any]) -> Credentials | None:
+    """
+    Add a connection to Airflow's database, or give the one that is there its credentials.
+
+    :return: the credentials that were replaced, if they had a refresh token.
+    """
     from airflow.models import Connection
     from airflow.utils.session import create_session
 
@@ -51,11 +58,13 @@ def save(conn_id: str, connection: dict[str, Any]) -> None:
         existing = _find(session, conn_id)
         if existing is None:
             session.add(Connection(conn_id=conn_id, **connection))
-            return
+            return None
+        replaced = _credentials(existing)
         kept = {name: value for name, value in existing.extra_dejson.items() if name not in CREDENTIAL_FIELDS}
         existing.login = connection["login"]
         existing.set_password(connection["password"])
         existing.set_extra(json.dumps({**kept, **connection["extra"]}))
+        return replaced
 
 
 def show(conn_id: str, connection: dict[str, Any]) -> None:
@@ -68,6 +77,15 @@ def show(conn_id: str, connection: dict[str, Any]) -> None:
     print(json.dumps({conn_id: connection}, indent=2))
     print("\nAs a line for Airflow's environment file. (Typed into a shell, it would stay in its history.)\n")
     print(f"AIRFLOW_CONN_{conn_id.upper()}={shlex.quote(json.dumps(connection))}")
+
+
+def _credentials(connection: Any) -> Credentials | None:
+    from airflow_provider_bigin.hooks.connection import read_connection
+
+    try:
+        return read_connection(connection).credentials
+    except BiginConfigurationError:
+        return None  # nobody could use them
 
 
 def _find(session: Any, conn_id: str) -> Any:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from airflow_provider_bigin.api.client import new_session
+from airflow_provider_bigin.api.access_token import SharedToken
+from airflow_provider_bigin.api.client import DEFAULT_TIMEOUT, new_session
 from airflow_provider_bigin.api.errors import BiginError
-from airflow_provider_bigin.api.oauth import revoke_token
+from airflow_provider_bigin.api.oauth import Credentials
 from airflow_provider_bigin.cli.confirmation import is_confirmed
 from airflow_provider_bigin.cli.connections import get_hook
+from airflow_provider_bigin.hooks.token_cache import configured_token_cache
 
 
 def revoke(options: Namespace) -> None:
@@ -21,19 +23,26 @@ def revoke(options: Namespace) -> None:
         raise SystemExit(f"Connection {options.conn_id!r} has no refresh token.")
     if not (options.yes or _confirmed(options.conn_id)):
         raise SystemExit("Nothing was revoked.")
+    outcome = end_refresh_token(settings.credentials, timeout=settings.timeout)
+    print(
+        f"The refresh token of connection {options.conn_id!r} {outcome}. The connection is still in Airflow."
+    )
+
+
+def end_refresh_token(credentials: Credentials, *, timeout: float = DEFAULT_TIMEOUT) -> str:
+    """
+    End a refresh token, and empty the token cache of what was made from it.
+
+    :return: what became of the token, as the end of a sentence.
+    :raises SystemExit: if that cannot be told.
+    """
     try:
         with new_session() as session:
-            revoke_token(
-                session,
-                accounts_server=settings.credentials.accounts_server,
-                token=settings.credentials.refresh_token,
-                timeout=settings.timeout,
-            )
+            tokens = SharedToken(credentials, configured_token_cache(), session=session, timeout=timeout)
+            ended = tokens.revoke()
     except BiginError as error:
         raise SystemExit(str(error)) from None
-    print(
-        f"The refresh token of connection {options.conn_id!r} is revoked. The connection is still in Airflow."
-    )
+    return "is revoked" if ended else "was revoked already, or is not known in this data center"
 
 
 def _confirmed(conn_id: str) -> bool:

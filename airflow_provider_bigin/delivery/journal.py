@@ -392,9 +392,14 @@ class Journal:
         )
 
     def _forget(self) -> None:
-        """Delete all; the head last, so that what is half deleted reads as a go with gaps."""
-        for number in range(self._go.count):
+        """
+        Delete all, also segments that no head came to count; the head last, so that what is half deleted reads
+        as a go with gaps.
+        """
+        number = 0
+        while number < self._go.count or self._attempt.store.read(f"segment.{number}") is not None:
             self._put(f"segment.{number}", None)
+            number += 1
         if self._has_head:
             self._put("head", None)
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_bigin.api.answers import one_line
 from airflow_provider_bigin.api.clock import SYSTEM_CLOCK, Clock
 from airflow_provider_bigin.api.errors import (
     BiginAuthenticationError,
@@ -261,10 +262,8 @@ class BiginHook(BaseHook):
             return False, str(error)
         except Exception as error:
             return False, f"{type(error).__name__}: {error}"
-        return (
-            True,
-            f"Connected to Bigin as {user.get('full_name') or user.get('email') or 'an unnamed user'}.",
-        )
+        name = one_line(user.get("full_name") or user.get("email") or "an unnamed user")
+        return True, f"Connected to Bigin as {name}."
 
     def _explain_refusal(self, error: BiginAuthenticationError) -> str:
         if self.settings.credentials is None or (error.request or "").startswith("POST http"):

@@ -17,7 +17,7 @@ from airflow_provider_bigin.api.data_centers import (
 )
 from airflow_provider_bigin.api.errors import BiginConfigurationError, BiginInvalidMailError
 from airflow_provider_bigin.api.mail import Address, parse_address
-from airflow_provider_bigin.api.oauth import Credentials
+from airflow_provider_bigin.api.oauth import Credentials, is_token
 from airflow_provider_bigin.api.records import RecordRef, read_record
 
 if TYPE_CHECKING:
@@ -52,6 +52,8 @@ def read_connection(connection: Connection) -> ConnectionSettings:
     try:
         center = get_data_center(extra.get("region") or DEFAULT_REGION)
         access_token = extra.get("access_token") or None
+        if access_token:
+            _check_tokens({"Access token (extra access_token)": access_token})
         sandbox_hosts = configured_sandbox_hosts()
         accounts_server = checked_accounts_server(
             extra.get("accounts_server") or center.accounts_server, sandbox_hosts
@@ -107,7 +109,17 @@ def _credentials(
             f"{' and '.join(missing)} missing; fill in the three of them, or an access token alone (extra"
             " access_token)"
         )
+    _check_tokens(given)
     return Credentials(accounts_server, *given.values(), sandbox_hosts=sandbox_hosts)
+
+
+def _check_tokens(given: dict[str, str]) -> None:
+    wrong = [name for name, value in given.items() if not is_token(value)]
+    if wrong:
+        raise BiginConfigurationError(
+            f"{' and '.join(wrong)} cannot be right: none of Zoho's has blanks, line breaks or letters that"
+            " are not ASCII; copy it again"
+        )
 
 
 def _timeout(value: str | None) -> float:

@@ -149,14 +149,8 @@ class BiginBulkSendMailOperator(BiginMailOperator):
 
     def _deliver(self, context: Context) -> dict[str, Any]:
         from airflow_provider_bigin.delivery.limiter import ConcurrencyLimiter
+        from airflow_provider_bigin.operators import results
         from airflow_provider_bigin.operators.progress import Progress
-        from airflow_provider_bigin.operators.results import (
-            COLUMNS,
-            describe,
-            result_rows,
-            summarize,
-            undelivered,
-        )
         from airflow_provider_bigin.utils.tables import to_table_path, write_table
         from airflow_provider_bigin.version_compat import ask_supervisor_one_by_one
 
@@ -173,12 +167,15 @@ class BiginBulkSendMailOperator(BiginMailOperator):
             on_outcome=Progress(len(batch)).note,
         ) as delivery:
             outcomes = delivery.deliver()
-            self.log.info("%s.", describe(outcomes))
+            self.log.info("%s.", results.describe(outcomes))
             if results_path:
-                write_table(results_path, COLUMNS, result_rows(outcomes))
-            result = {**summarize(outcomes), "results_path": str(results_path) if results_path else None}
+                write_table(results_path, results.COLUMNS, results.result_rows(outcomes))
+            result = {
+                **results.summarize(outcomes),
+                "results_path": str(results_path) if results_path else None,
+            }
             self.hand_over(context, result)
-            if error := undelivered(outcomes, self.fail_on, is_last_try=delivery.is_last_try):
+            if error := results.undelivered(outcomes, self.fail_on, is_last_try=delivery.is_last_try):
                 raise error
             delivery.complete()
         return result

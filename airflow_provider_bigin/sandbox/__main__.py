@@ -6,25 +6,13 @@ import argparse
 import ipaddress
 import json
 import signal
+import socket
 import sqlite3
-from typing import Any
+import sys
 
-from airflow_provider_bigin.sandbox import seed
-from airflow_provider_bigin.sandbox.app import create_app
+from airflow_provider_bigin.sandbox.app import LOOPBACK, create_app
 from airflow_provider_bigin.sandbox.server import listen, server
-
-
-def connection(url: str) -> dict[str, Any]:
-    """Return the Airflow connection to a sandbox, in the JSON form of ``AIRFLOW_CONN_...`` variables.
-
-    :param url: where the sandbox listens.
-    """
-    return {
-        "conn_type": "bigin",
-        "login": seed.CLIENT_ID,
-        "password": seed.CLIENT_SECRET,
-        "extra": {"refresh_token": seed.REFRESH_TOKEN, "accounts_server": url, "api_domain": url},
-    }
+from airflow_provider_bigin.sandbox.state import Sandbox
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -34,43 +22,54 @@ def main(arguments: list[str] | None = None) -> None:
         description="A local Bigin, with an inbox to look at.",
     )
     parser.add_argument(
-        "--host", type=_loopback, default="127.0.0.1", help="a loopback address (default: %(default)s)"
+        "--host",
+        default="127.0.0.1",
+        help="anything but a loopback address lets others in, with a login (default: %(default)s)",
     )
     parser.add_argument("--port", type=int, default=8480, help="0 takes a free one (default: %(default)s)")
     parser.add_argument(
         "--db", metavar="FILE", default=":memory:", help="keep everything in this SQLite file"
     )
     options = parser.parse_args(arguments)
+    public = not _is_loopback(options.host)
     try:
-        web = server(create_app(options.db))
-    except sqlite3.Error as error:
+        sandbox = Sandbox(options.db)
+    except (sqlite3.Error, OSError) as error:
         parser.exit(1, f"cannot use {options.db}: {error}\n")
     try:
         sock = listen(options.host, options.port)
     except OSError as error:
         parser.exit(1, f"cannot listen on {options.host}:{options.port}: {error.strerror}\n")
+    web = server(create_app(sandbox, (*LOOPBACK, options.host), public=public))
     # uvicorn handles signals once it runs, and passes them on when it ends.
     for stop in (signal.SIGINT, signal.SIGTERM):
         signal.signal(stop, lambda *_: setattr(web, "should_exit", True))
-    host = f"[{options.host}]" if ":" in options.host else options.host
-    url = f"http://{host}:{sock.getsockname()[1]}"
+    url = f"http://{_name(options.host)}:{sock.getsockname()[1]}"
+    if public:
+        print(
+            "Others can reach this sandbox, over plain HTTP: who is on the way reads mails and passwords.\n"
+            "Inbox and control API ask for login and password of the connection.",
+            file=sys.stderr,
+        )
     print(f"Bigin sandbox  {url}/bigin/v2")
     print(f"Inbox          {url}/")
-    print(f"Connection     export AIRFLOW_CONN_BIGIN_DEFAULT='{json.dumps(connection(url))}'", flush=True)
+    connection = json.dumps(sandbox.connection(url))
+    print(f"Connection     export AIRFLOW_CONN_BIGIN_DEFAULT='{connection}'", flush=True)
     web.run(sockets=[sock])
 
 
-def _loopback(host: str) -> str:
-    if host == "localhost":
-        return "127.0.0.1"
+def _is_loopback(host: str) -> bool:
     try:
-        if ipaddress.ip_address(host).is_loopback:
-            return host
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
-        pass
-    raise argparse.ArgumentTypeError(
-        f"{host!r} is not a loopback address; the sandbox has no passwords worth the name"
-    )
+        return False
+
+
+def _name(host: str) -> str:
+    """Return what to call the host in a URL; of all addresses, this machine's name."""
+    if host in ("0.0.0.0", "::"):  # noqa: S104 - only compared
+        return socket.gethostname()
+    return f"[{host}]" if ":" in host else host
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from fastapi import APIRouter, HTTPException
+from fastapi import APIRouter, HTTPException, Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from airflow_provider_bigin.sandbox import mails, oauth, seed
@@ -66,6 +66,12 @@ async def reset(sandbox: SandboxOfRequest) -> dict[str, Any]:
     """Return to the state of a new sandbox."""
     sandbox.reset()
     return {"status": "reset"}
+
+
+@router.get("/connection")
+async def get_connection(request: Request, sandbox: SandboxOfRequest) -> dict[str, Any]:
+    """Return the Airflow connection to this sandbox."""
+    return sandbox.connection(oauth.own_url(request))
 
 
 @router.get("/mails")

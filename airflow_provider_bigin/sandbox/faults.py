@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -104,6 +107,31 @@ def _without_message_id(answer: Answer, settings: Settings) -> Answer:
     return Answer(answer.status, to_json(body), answer.headers)
 
 
+def _with_odd_message_id(answer: Answer, settings: Settings) -> Answer:
+    return Answer(
+        answer.status, re.sub(rb'("message_id": ?")', rb"\1" + b"x" * 500, answer.body), answer.headers
+    )
+
+
+@cache
+def _large_body() -> bytes:
+    """Return what 100 kB of gzip make of a machine's memory: 100 MB."""
+    return gzip.compress(b" " * 100_000_000)
+
+
+def _too_large(answer: Answer, settings: Settings) -> Answer:
+    return Answer(answer.status, _large_body(), {**answer.headers, "content-encoding": "gzip"})
+
+
+def _too_deep(answer: Answer, settings: Settings) -> Answer:
+    return Answer(answer.status, b'{"data":' + b"[" * 200 + b"]" * 200 + b"}", answer.headers)
+
+
+def _page(records: list[dict[str, str]], **info: Any) -> Change:
+    body = to_json({"data": records, "info": {"more_records": True, **info}})
+    return lambda answer, settings: Answer(200, body)
+
+
 def _html(status: int) -> Change:
     return lambda answer, settings: Answer(status, HTML_502, {"content-type": "text/html"})
 
@@ -144,6 +172,12 @@ EFFECTS: dict[str, Effect] = {
     "empty_200": Effect(False, lambda answer, settings: Answer(200)),
     "empty_200_after": Effect(True, lambda answer, settings: Answer(200)),
     "success_without_id": Effect(True, _without_message_id),
+    "success_with_odd_id": Effect(True, _with_odd_message_id),
+    "too_large": Effect(True, _too_large),
+    "too_deep": Effect(True, _too_deep),
+    "empty_page": Effect(False, _page([])),
+    "same_page": Effect(False, _page([{"id": "1"}])),
+    "same_page_token": Effect(False, _page([{"id": "1"}], next_page_token="again")),  # noqa: S106
     "page_expired": Effect(False, _error(page_token_expired())),
     "throttled": Effect(False, lambda answer, settings: throttled(settings)),
 }

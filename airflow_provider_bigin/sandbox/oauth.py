@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -32,12 +31,12 @@ async def token(request: Request, sandbox: SandboxOfRequest) -> Response:
     values = await _parameters(request)
     if values.get("client_id") != seed.CLIENT_ID:
         return _refusal("invalid_client")
-    if values.get("client_secret") != seed.CLIENT_SECRET:
+    if values.get("client_secret") != sandbox.credentials["client_secret"]:
         return _refusal("invalid_client_secret")
     if values.get("grant_type") == "refresh_token":
-        return _refresh(sandbox, _own_url(request), values.get("refresh_token"))
+        return _refresh(sandbox, own_url(request), values.get("refresh_token"))
     if values.get("grant_type") == "authorization_code":
-        return _exchange(sandbox, _own_url(request), values.get("code"))
+        return _exchange(sandbox, own_url(request), values.get("code"))
     return _refusal("unsupported_grant_type")
 
 
@@ -60,7 +59,7 @@ async def revoke(request: Request, sandbox: SandboxOfRequest) -> Response:
 
 def new_grant(sandbox: Sandbox) -> str:
     """Return a grant code, as the API console would generate it."""
-    code = _zoho_token()
+    code = seed.new_token()
     now = sandbox.clock.now()
     sandbox.store.execute("INSERT INTO grant_code VALUES (?, ?, ?)", code, now, now + GRANT_LIFETIME)
     return code
@@ -79,13 +78,13 @@ def _exchange(sandbox: Sandbox, own_url: str, code: str | None) -> Response:
     if sandbox.settings.token_limits and _grants_in_window(sandbox, now) > GRANTS_PER_WINDOW:
         return _refusal("access_denied")
     used = sandbox.store.execute(
-        "UPDATE grant_code SET expires_at = 0 WHERE code = ? AND (expires_at IS NULL OR expires_at > ?)",
+        "UPDATE grant_code SET expires_at = 0 WHERE code = ? AND expires_at > ?",
         code,
         now,
     )
     if not used.rowcount:
         return _refusal("invalid_code")
-    refresh_token = _zoho_token()
+    refresh_token = seed.new_token()
     sandbox.store.execute("INSERT INTO refresh_token VALUES (?, ?)", refresh_token, now)
     _keep_newest_refresh_tokens(sandbox)
     access_token = _mint(sandbox, refresh_token)
@@ -123,7 +122,7 @@ def _mint(sandbox: Sandbox, refresh_token: str) -> str | None:
             store.execute("INSERT INTO token_request VALUES (?, ?)", refresh_token, now)
         if refused:
             return None
-    access_token = _zoho_token()
+    access_token = seed.new_token()
     store.execute("DELETE FROM access_token WHERE expires_at <= ?", now)
     store.execute("INSERT INTO access_token VALUES (?, ?, ?)", access_token, refresh_token, now + LIFETIME)
     if sandbox.settings.token_limits:
@@ -152,7 +151,8 @@ def _grant(sandbox: Sandbox, own_url: str, access_token: str, refresh_token: str
     return BiginResponse(answer)
 
 
-def _own_url(request: Request) -> str:
+def own_url(request: Request) -> str:
+    """Return where the client believes the sandbox to be."""
     return str(request.base_url).rstrip("/")
 
 
@@ -162,10 +162,6 @@ async def _parameters(request: Request) -> dict[str, str]:
     if request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
         values.update(parse_qsl((await request.body()).decode()))
     return values
-
-
-def _zoho_token() -> str:
-    return f"1000.{secrets.token_hex(16)}.{secrets.token_hex(16)}"
 
 
 def _refusal(error: str) -> Response:

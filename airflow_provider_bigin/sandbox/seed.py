@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
+import secrets
 from typing import Any
 
 from airflow_provider_bigin.sandbox.clock import ORG_TIME_ZONE_NAME
 from airflow_provider_bigin.sandbox.store import Store
 
 CLIENT_ID = "1000.SANDBOXCLIENT"
-CLIENT_SECRET = "sandbox-client-secret"  # noqa: S105 - made up
-REFRESH_TOKEN = "1000.sandbox.refresh"  # noqa: S105 - made up
-GRANT_CODE = "1000.sandbox.grant"
 
 SCOPES = (
     "ZohoBigin.send_mail.all.CREATE",
     "ZohoBigin.settings.emails.READ",
     "ZohoBigin.Files.CREATE",
-    "ZohoBigin.modules.ALL",
+    "ZohoBigin.modules.READ",
     "ZohoSearch.securesearch.READ",
     "ZohoBigin.users.READ",
     "ZohoBigin.org.READ",
@@ -150,10 +148,19 @@ def complete(module: str, record: dict[str, Any], created_time: str) -> dict[str
     return full
 
 
-def plant(store: Store, now: float, created_time: str) -> None:
-    """Put the account's first refresh token, grant code and records into an empty store."""
-    store.execute("INSERT INTO refresh_token VALUES (?, ?)", REFRESH_TOKEN, now)
-    store.execute("INSERT INTO grant_code VALUES (?, ?, NULL)", GRANT_CODE, now)
+def new_token() -> str:
+    """Return a token as Zoho's look."""
+    return f"1000.{secrets.token_hex(16)}.{secrets.token_hex(16)}"
+
+
+def new_credentials() -> dict[str, str]:
+    """Return the secrets of a connection, which no two sandboxes share."""
+    return {"client_secret": secrets.token_hex(21), "refresh_token": new_token()}
+
+
+def plant(store: Store, refresh_token: str, now: float, created_time: str) -> None:
+    """Put the account's first refresh token and records into an empty store."""
+    store.execute("INSERT OR REPLACE INTO refresh_token VALUES (?, ?)", refresh_token, now)
     for module, records in RECORDS.items():
         insert_records(store, module, [complete(module, record, created_time) for record in records], now)
 

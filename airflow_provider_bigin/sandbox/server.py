@@ -47,7 +47,7 @@ async def drop_connection(scope: Scope, receive: Receive) -> None:
 def listen(host: str, port: int) -> socket.socket:
     """Return a listening socket.
 
-    :param host: a loopback address.
+    :param host: an address, or a name of this machine.
     :param port: 0 takes a free port.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET

@@ -18,8 +18,8 @@ from airflow_provider_bigin.sandbox.traffic import Traffic
 class Sandbox:
     """A Bigin account, the clock it lives by, and what is to go wrong with it.
 
-    The account, its settings and the clock's offset are in the store; faults and the request log belong to
-    the process.
+    The account, its credentials, its settings and the clock's offset are in the store; faults and the request
+    log belong to the process.
 
     :param database: a SQLite file, or ``:memory:``.
     """
@@ -31,11 +31,29 @@ class Sandbox:
         self.faults = Faults()
         self.traffic = Traffic()
         self.throttled_until = 0.0
-        if not self.store.value("SELECT count(*) FROM refresh_token"):
+        credentials = self._load("credentials", None)
+        self.credentials: dict[str, str] = credentials or seed.new_credentials()
+        if credentials is None:
             self._plant()
 
+    def connection(self, url: str) -> dict[str, Any]:
+        """Return the Airflow connection to this sandbox, in the JSON form of ``AIRFLOW_CONN_...`` variables.
+
+        :param url: where it is reached.
+        """
+        return {
+            "conn_type": "bigin",
+            "login": seed.CLIENT_ID,
+            "password": self.credentials["client_secret"],
+            "extra": {
+                "refresh_token": self.credentials["refresh_token"],
+                "accounts_server": url,
+                "api_domain": url,
+            },
+        }
+
     def reset(self) -> None:
-        """Return to the state of a new sandbox."""
+        """Return to the state of a new sandbox, with the same credentials."""
         self.store.clear()
         self.clock.offset = 0.0
         self.settings = Settings()
@@ -59,7 +77,8 @@ class Sandbox:
 
     def _plant(self) -> None:
         now = self.clock.now()
-        seed.plant(self.store, now, iso(now))
+        self._save("credentials", self.credentials)
+        seed.plant(self.store, self.credentials["refresh_token"], now, iso(now))
 
     def _load(self, name: str, default: Any) -> Any:
         value = self.store.value("SELECT value FROM setting WHERE name = ?", name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from pathlib import Path
 from typing import Any
 
 SCHEMA = """
@@ -12,7 +13,9 @@ CREATE TABLE IF NOT EXISTS access_token (
     token TEXT PRIMARY KEY, refresh_token TEXT NOT NULL, expires_at REAL NOT NULL
 );
 CREATE TABLE IF NOT EXISTS token_request (refresh_token TEXT NOT NULL, at REAL NOT NULL);
-CREATE TABLE IF NOT EXISTS grant_code (code TEXT PRIMARY KEY, created_at REAL NOT NULL, expires_at REAL);
+CREATE TABLE IF NOT EXISTS grant_code (
+    code TEXT PRIMARY KEY, created_at REAL NOT NULL, expires_at REAL NOT NULL
+);
 CREATE TABLE IF NOT EXISTS record (
     id TEXT PRIMARY KEY, module TEXT NOT NULL, email TEXT, secondary_email TEXT,
     created_at REAL NOT NULL, fields TEXT NOT NULL
@@ -44,17 +47,22 @@ DELETE FROM mail;
 class Store:
     """A thin hand on one SQLite connection. Every statement commits by itself.
 
-    All requests run on one event loop, so statements never overlap.
+    All requests run on one event loop, so statements never overlap. A file can be read by its owner alone;
+    SQLite gives those beside it the same mode.
 
     :param path: a file, or ``:memory:``.
     """
 
     def __init__(self, path: str) -> None:
+        if path != ":memory:":
+            Path(path).touch(0o600)
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._db.row_factory = sqlite3.Row
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
         self._db.executescript(SCHEMA)
+        if path != ":memory:":
+            Path(path).chmod(0o600)  # one that was there; now it surely is a sandbox's
 
     def execute(self, sql: str, *values: Any, **named: Any) -> sqlite3.Cursor:
         """Run one statement, with values in order or by name."""

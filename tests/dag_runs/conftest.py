@@ -73,7 +73,7 @@ def _airflow(home: Path, *command: str, may_fail: bool = False, **environment: A
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=300,
+        timeout=500,
     )
     print(process.stdout)
     assert may_fail or process.returncode == 0, process.stdout

@@ -6,8 +6,11 @@ A try of the real operator is run against the real sandbox, in one thread and in
 way in which it can go; then each of the states that it can leave is continued in all ways, and so on to the
 end. Two states are one if nothing that a later try can see tells them apart: the same numbers of Airflow's,
 the same stored values, the same mails, the same truth for the judge. Times count only as far as a window is
-over or not. So the schedules, which are the ways from the beginning to an end, are many more than the tries
-that have to be run.
+over or not. So the schedules, which are the ways from the beginning to an end, are more than the tries that
+have to be run.
+
+A worker dies before it does anything or right after something that lasts: a write, a deletion, a POST. In
+between nothing changes that it could leave.
 
 Run it with ``python -m tests.faults.exhaustive --help``.
 """
@@ -109,7 +112,7 @@ class World(NamedTuple):
     go_of_mail: tuple[int, ...] = ()
     is_unheard: bool = False  # all is written down as done, and Airflow has not heard of it
     is_refused: bool = False  # Bigin has refused a mail since the last clear
-    is_unwritten: bool = False  # a write of the last try failed for good
+    is_unwritten: bool = False  # a write of the last try was not confirmed
     excuses: frozenset[str] = frozenset()
 
     @property
@@ -204,8 +207,7 @@ class Try:
         """Reach a point; return the fault that is met there."""
         if self.is_dead:
             raise Died
-        fault = self.chooser.pick(*faults)
-        return fault
+        return self.chooser.pick(*faults)
 
     def die(self) -> None:
         self.is_dead = True
@@ -227,9 +229,8 @@ class Try:
             fault = self.failing[what]
         else:
             fault = self.point(f"{name} fails", f"{name} made, answer lost", f"dies after {name}")
-        if fault.endswith("fails"):
-            self.is_unwritten = True
-        else:
+        self.is_unwritten |= fault.endswith(("fails", "lost"))
+        if not fault.endswith("fails"):
             do()
             if "segment" not in key:
                 self.is_done_stored = not self.is_given_up and (value is None or value["complete"])

@@ -10,12 +10,6 @@ import requests
 
 from tests.sandbox_control import SandboxControl
 
-CREDENTIALS = {
-    "grant_type": "refresh_token",
-    "client_id": "1000.SANDBOXCLIENT",
-    "client_secret": "sandbox-client-secret",
-    "refresh_token": "1000.sandbox.refresh",
-}
 ADA = "5000000000000000101"
 GRACE = "5000000000000000102"
 OPTED_OUT = "5000000000000000103"
@@ -25,22 +19,31 @@ DEAL = "5000000000000000301"
 DEAL_WITHOUT_ADDRESS = "5000000000000000302"
 
 
+def credentials(sandbox: SandboxControl) -> dict[str, str]:
+    """The form that turns the connection's refresh token into an access token."""
+    connection = sandbox.connection()
+    return {
+        "grant_type": "refresh_token",
+        "client_id": connection["login"],
+        "client_secret": connection["password"],
+        "refresh_token": connection["extra"]["refresh_token"],
+    }
+
+
 class Client(requests.Session):
-    """Calls Bigin's API with one access token.
+    """Calls Bigin's API with one access token."""
 
-    :param url: where the sandbox listens.
-    """
-
-    def __init__(self, url: str) -> None:
+    def __init__(self, sandbox: SandboxControl) -> None:
         super().__init__()
         self.trust_env = False
-        self.url = url
+        self.url = sandbox.url
+        self.credentials = credentials(sandbox)
         self.timeout = 10.0
         self.log_in()
 
     def log_in(self) -> None:
         """Take a new access token."""
-        token = self.post("/oauth/v2/token", data=CREDENTIALS).json()["access_token"]
+        token = self.post("/oauth/v2/token", data=self.credentials).json()["access_token"]
         self.headers["Authorization"] = f"Zoho-oauthtoken {token}"
 
     def request(self, method: str, url: str, **how: Any) -> requests.Response:  # type: ignore[override]
@@ -73,5 +76,5 @@ class Client(requests.Session):
 @pytest.fixture
 def bigin(sandbox: SandboxControl) -> Iterator[Client]:
     """A client with an access token."""
-    with Client(sandbox.url) as client:
+    with Client(sandbox) as client:
         yield client

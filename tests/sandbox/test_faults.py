@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from airflow_provider_bigin.sandbox.faults import EFFECTS
-from tests.sandbox.conftest import ADA, CREDENTIALS, GRACE, Client
+from tests.sandbox.conftest import ADA, GRACE, Client, credentials
 from tests.sandbox_control import SandboxControl
 
 STORED = {
@@ -22,6 +22,9 @@ STORED = {
     "truncated",
     "no_content_type",
     "success_without_id",
+    "success_with_odd_id",
+    "too_large",
+    "too_deep",
     "empty_200_after",
     "custom_error_after",
 }
@@ -114,7 +117,7 @@ def test_success_without_an_id(sandbox, bigin: Client):
 
 def test_a_throttled_token_endpoint(sandbox):
     sandbox.fault("token", "throttled")
-    answer = requests.post(f"{sandbox.url}/oauth/v2/token", data=CREDENTIALS, timeout=10)
+    answer = requests.post(f"{sandbox.url}/oauth/v2/token", data=credentials(sandbox), timeout=10)
     assert (answer.status_code, answer.json()["status"]) == (400, "failure")
 
 

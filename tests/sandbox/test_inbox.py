@@ -6,7 +6,7 @@ import re
 import pytest
 import requests
 
-from tests.sandbox.conftest import ADA, CREDENTIALS, Client
+from tests.sandbox.conftest import ADA, Client
 
 EVIL = '<script>alert(1)</script><img src="https://example.com/x.png" onerror="alert(2)">'
 
@@ -144,8 +144,8 @@ def test_no_secrets_are_shown(sandbox, bigin: Client):
     message_id = bigin.sent()
     pages += [page(sandbox, path).text for path in ("/", f"/mails/{message_id}", f"/mails/{message_id}/body")]
     secrets = {
-        CREDENTIALS["client_secret"],
-        CREDENTIALS["refresh_token"],
+        bigin.credentials["client_secret"],
+        bigin.credentials["refresh_token"],
         bigin.headers["Authorization"].split()[1],
     }
     assert not [secret for secret in secrets for text in pages if secret in text]

@@ -3,12 +3,13 @@ from __future__ import annotations
 import pytest
 import requests
 
-from tests.sandbox.conftest import CREDENTIALS, Client
+from tests.sandbox.conftest import Client, credentials
 from tests.sandbox_control import SandboxControl
 
 
 def ask(sandbox: SandboxControl, **changes: str) -> requests.Response:
-    return requests.post(f"{sandbox.url}/oauth/v2/token", data={**CREDENTIALS, **changes}, timeout=10)
+    form = {**credentials(sandbox), **changes}
+    return requests.post(f"{sandbox.url}/oauth/v2/token", data=form, timeout=10)
 
 
 def exchange(sandbox: SandboxControl, code: str) -> requests.Response:
@@ -29,7 +30,7 @@ def test_refresh_gives_an_access_token_and_no_refresh_token(sandbox):
 
 
 def test_parameters_may_be_in_the_query(sandbox):
-    answer = requests.post(f"{sandbox.url}/oauth/v2/token", params=CREDENTIALS, timeout=10)
+    answer = requests.post(f"{sandbox.url}/oauth/v2/token", params=credentials(sandbox), timeout=10)
     assert "access_token" in answer.json()
 
 
@@ -50,21 +51,22 @@ def test_refusals_come_with_status_200(sandbox, changes, error):
 
 
 def test_a_json_body_is_not_understood(sandbox):
-    answer = requests.post(f"{sandbox.url}/oauth/v2/token", json=CREDENTIALS, timeout=10)
+    answer = requests.post(f"{sandbox.url}/oauth/v2/token", json=credentials(sandbox), timeout=10)
     assert (answer.status_code, answer.json()) == (200, {"error": "invalid_client"})
 
 
 def test_get_is_refused(sandbox):
-    answer = requests.get(f"{sandbox.url}/oauth/v2/token", params=CREDENTIALS, timeout=10)
+    answer = requests.get(f"{sandbox.url}/oauth/v2/token", params=credentials(sandbox), timeout=10)
     assert answer.status_code == 500
     assert answer.headers["content-type"].startswith("text/html")
 
 
 def test_a_grant_code_works_once(sandbox):
-    body = exchange(sandbox, "1000.sandbox.grant").json()
+    code = sandbox.new_grant()
+    body = exchange(sandbox, code).json()
     assert works(sandbox, body["access_token"])
     assert "access_token" in ask(sandbox, refresh_token=body["refresh_token"]).json()
-    assert exchange(sandbox, "1000.sandbox.grant").json() == {"error": "invalid_code"}
+    assert exchange(sandbox, code).json() == {"error": "invalid_code"}
 
 
 def test_a_grant_code_expires(sandbox):
@@ -74,7 +76,7 @@ def test_a_grant_code_expires(sandbox):
 
 
 def test_the_eleventh_grant_code_in_ten_minutes_is_refused(sandbox):
-    codes = [sandbox.new_grant() for _ in range(10)]
+    codes = [sandbox.new_grant() for _ in range(11)]
     assert exchange(sandbox, codes[-1]).json() == {"error": "access_denied"}
     sandbox.advance(601)
     assert "access_token" in exchange(sandbox, sandbox.new_grant()).json()
@@ -179,12 +181,11 @@ def test_the_answer_may_name_another_api_domain_and_the_scopes(sandbox):
 def test_revoking_a_refresh_token_ends_its_access_tokens(sandbox, how):
     token = ask(sandbox).json()["access_token"]
     url = f"{sandbox.url}/oauth/v2/token/revoke"
-    assert requests.post(url, timeout=10, **{how: {"token": "1000.sandbox.refresh"}}).json() == {
-        "status": "success"
-    }
+    parameters = {how: {"token": credentials(sandbox)["refresh_token"]}}
+    assert requests.post(url, timeout=10, **parameters).json() == {"status": "success"}
     assert not works(sandbox, token)
     assert ask(sandbox).json() == {"error": "invalid_code"}
-    assert "error" in requests.post(url, timeout=10, **{how: {"token": "1000.sandbox.refresh"}}).json()
+    assert "error" in requests.post(url, timeout=10, **parameters).json()
 
 
 def test_revoking_an_access_token_leaves_the_refresh_token(sandbox):

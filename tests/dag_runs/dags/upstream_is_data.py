@@ -42,16 +42,16 @@ class SeenSensor(BiginMailStatusSensor):
 with DAG("upstream_is_data", schedule=None, default_args={"reply_to": "team{{ 21 * 2 }}@example.org"}) as dag:
 
     @task
-    def texts():
+    def make_texts():
         return [EVIL]
 
     @task
-    def text():
+    def make_text():
         return EVIL
 
     @task
-    def make_rows(name, more=None):
-        return [{"to": f"{name}@example.org", "content": EVIL, **(more or {})}]
+    def make_rows():
+        return [{"to": "kwargs@example.org", "content": EVIL}]
 
     @task
     def make_copies():
@@ -71,15 +71,19 @@ with DAG("upstream_is_data", schedule=None, default_args={"reply_to": "team{{ 21
             **{"record_id": ADA, "subject": f"{task_id} {{{{ 6 * 7 }}}}", **arguments},
         )
 
+    def rows(name, **more):
+        return given.map(lambda row: {**row, "to": f"{name}@example.org", **more})
+
+    given, texts, text = make_rows(), make_texts(), make_text()
     literal = "<p>{{ 6 * 7 }}</p>"
 
     # expand_kwargs
-    mail("kwargs").expand_kwargs(make_rows("kwargs"))
-    mail("mapped").expand_kwargs(make_rows("mapped").map(lambda row: dict(row)))
+    mail("kwargs").expand_kwargs(given)
+    mail("mapped").expand_kwargs(rows("mapped"))
     mail("zipped").expand_kwargs(
-        people("zipped").zip(texts()).map(lambda pair: {"to": pair[0], "content": pair[1]})
+        people("zipped").zip(texts).map(lambda pair: {"to": pair[0], "content": pair[1]})
     )
-    mail("concat").expand_kwargs(make_rows("concat").concat(make_rows("concat2")))
+    mail("concat").expand_kwargs(rows("concat").concat(rows("concat2")))
     mail("one").expand_kwargs([row("one"), {"to": "element@example.org", "content": literal}])
     mail("written").expand_kwargs([{"to": "written@example.org", "content": literal}])
     copies = make_copies()
@@ -87,13 +91,13 @@ with DAG("upstream_is_data", schedule=None, default_args={"reply_to": "team{{ 21
         [{"to": "nested@example.org", "content": literal, "cc": copies}]
     ).set_upstream(copies.operator)
     mail("override", content=literal, subject="-").expand_kwargs(
-        make_rows("override").map(lambda row: {"to": row["to"], "subject": row["content"]}),
+        given.map(lambda row: {"to": "override@example.org", "subject": row["content"]}),
         strict=False,
     )
-    mail("default").expand_kwargs(make_rows("default"))
+    mail("default").expand_kwargs(rows("default"))
 
     # expand
-    mail("plain", to="plain@example.org").expand(content=texts())
+    mail("plain", to="plain@example.org").expand(content=texts)
     mail("literal", to="literal@example.org").expand(content=[literal])
     mail("list", content="-").expand_kwargs(
         [{"to": "list{{ 6 * 7 }}@example.org", "cc": [copies, "{{ 6 * 7 }}@example.org"]}]
@@ -105,9 +109,9 @@ with DAG("upstream_is_data", schedule=None, default_args={"reply_to": "team{{ 21
         record_id=ADA,
         to="direct@example.org",
         subject="direct {{ 6 * 7 }}",
-        content=text(),
+        content=text,
     )
-    mail("partial", content=text()).expand(to=["partial@example.org"])
+    mail("partial", content=text).expand(to=["partial@example.org"])
 
     @task_group
     def group(value):
@@ -115,12 +119,12 @@ with DAG("upstream_is_data", schedule=None, default_args={"reply_to": "team{{ 21
             task_id="mail", record_id=ADA, to="group@example.org", subject="group {{ 6 * 7 }}", content=value
         )
 
-    group.expand(value=texts())
+    group.expand(value=texts)
 
     # bulk
     bulk_rows = [{"record_id": ADA, "to": "bulk@example.org"}]
     BiginBulkSendMailOperator.partial(task_id="bulk", subject="bulk {{ 6 * 7 }}").expand_kwargs(
-        make_rows("x").map(
+        given.map(
             lambda row: {"content": row["content"], "mails": [{"record_id": ADA, "to": "bulk@example.org"}]}
         )
     )
@@ -128,16 +132,16 @@ with DAG("upstream_is_data", schedule=None, default_args={"reply_to": "team{{ 21
         task_id="bulkdirect",
         mails=[{"record_id": ADA, "to": "bulkdirect@example.org"}],
         subject="{{ 6 * 7 }}",
-        content=text(),
+        content=text,
     )
 
     # names of files
-    mail("minutes").expand_kwargs(make_rows("minutes", {"content": "board_minutes.txt"}))
+    mail("minutes").expand_kwargs(rows("minutes", content="board_minutes.txt"))
     root = os.environ.get("FILES_ROOT", "/nowhere")
-    mail("attached", files_root=root).expand_kwargs(make_rows("attached", {"files": "a.txt"}))
-    mail("no_root").expand_kwargs(make_rows("no_root", {"files": f"{root}/a.txt"}))
-    mail("outside", files_root=root).expand_kwargs(make_rows("outside", {"files": "../secret.txt"}))
-    mail("own_root").expand_kwargs(make_rows("own_root", {"files": "/etc/hostname", "files_root": "/"}))
+    mail("attached", files_root=root).expand_kwargs(rows("attached", files="a.txt"))
+    mail("no_root").expand_kwargs(rows("no_root", files=f"{root}/a.txt"))
+    mail("outside", files_root=root).expand_kwargs(rows("outside", files="../secret.txt"))
+    mail("own_root").expand_kwargs(rows("own_root", files="/etc/hostname", files_root="/"))
 
     @task
     def path():
@@ -152,12 +156,12 @@ with DAG("upstream_is_data", schedule=None, default_args={"reply_to": "team{{ 21
         files=[path()],
     )
     BiginBulkSendMailOperator.partial(task_id="own_fields", content="-").expand_kwargs(
-        make_rows("own_fields").map(lambda row: {"mails": bulk_rows, "row_fields": ["bcc"]})
+        given.map(lambda row: {"mails": bulk_rows, "row_fields": ["bcc"]})
     )
 
     # readers
-    SeenRecords.partial(task_id="records", fields=["id"]).expand(criteria=texts())
-    SeenRecords(task_id="records_direct", fields=["id"], criteria=text())
+    SeenRecords.partial(task_id="records", fields=["id"]).expand(criteria=texts)
+    SeenRecords(task_id="records_direct", fields=["id"], criteria=text)
     SeenSensor.partial(task_id="sensor", record_id="{{ 6 * 7 }}").expand_kwargs(
-        texts().map(lambda text: {"message_id": text})
+        texts.map(lambda text: {"message_id": text})
     )

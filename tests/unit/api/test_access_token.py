@@ -358,8 +358,54 @@ def test_who_waits_behind_one_that_waits_for_a_throttle_to_end_waits_too(
 # ---- a cache that does not work ----
 
 
+KEPT = {"value": "1000.kept", "expires_at": 9e9, "api_domain": None}
+REFUSED = {"at": 9e9, "error": "BiginServerError", "told": {}, "throttled": 0}
+
+
+@pytest.mark.parametrize(
+    ("entry", "content"),
+    [
+        *(("_name", content) for content in ([], "text", 7, {"token": []}, {"token": {}}, {"renewals": 1})),
+        *(
+            ("_name", {"token": {**KEPT, "value": value}})
+            for value in (None, 7, "", "1000.a\nX-Evil: 1", "ü")
+        ),
+        *(("_name", {"token": {**KEPT, "expires_at": value}}) for value in (None, "9e9", [])),
+        ("_name", {"token": {**KEPT, "api_domain": ["https://evil.example"], "expires_at": 0}}),
+        ("_name", {"token": None, "renewals": [None, "x"]}),
+        *(("_refusal_name", content) for content in ([], {"at": 1}, REFUSED)),
+        *(("_refusal_name", {**REFUSED, "at": value}) for value in (None, "now")),
+        *(("_refusal_name", {**REFUSED, "throttled": value}) for value in (-9, 1.0, "x", None)),
+    ],
+)
+def test_any_other_content_of_the_cache_is_as_none(process, sandbox, entry, content):
+    one = process()
+    one._write(getattr(one, entry), content)
+    token = one.get()
+    assert token.value != "1000.kept"
+    sandbox.expire_tokens()
+    assert one.renew(token) != token
+    assert sandbox.counts()["token"] == 2
+
+
+def test_who_asks_a_server_that_trickles_lets_go_of_the_lock_in_time(process, sandbox, cache):
+    sandbox.fault("token", "trickle", seconds=0.1)
+    begun = time.monotonic()
+    one = process(timeout=0.5)
+    with pytest.raises(errors.BiginConnectionError):
+        one.get()
+    with cache.lock(one._name):
+        assert time.monotonic() - begun < 1
+
+
 def make_unreadable(cache):
     kept_file(cache).chmod(0o644)
+
+
+def put_a_pipe_there(cache):
+    path = kept_file(cache)
+    path.unlink()
+    os.mkfifo(path, 0o600)
 
 
 def make_corrupt(cache):
@@ -371,7 +417,7 @@ def cut_in_two(cache):
     path.write_text(path.read_text()[:50])
 
 
-@pytest.mark.parametrize("damage", [make_unreadable, make_corrupt, cut_in_two])
+@pytest.mark.parametrize("damage", [make_unreadable, make_corrupt, cut_in_two, put_a_pipe_there])
 def test_a_damaged_cache_costs_one_warning_and_is_repaired(process, sandbox, cache, caplog, damage):
     process().get()
     damage(cache)

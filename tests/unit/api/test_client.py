@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import json
 import socket
 import threading
 import time
+import tracemalloc
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -64,6 +66,9 @@ def test_the_other_modules_send_too(client, sandbox, module, record_id):
         ("truncated", True),
         ("empty_200", False),
         ("success_without_id", True),
+        ("success_with_odd_id", True),
+        ("too_large", True),
+        ("too_deep", True),
         ("custom_error", False),
         ("custom_error_after", True),
     ],
@@ -306,6 +311,34 @@ def test_records(client, sandbox):
     assert list(client.search_records("Contacts", email="nobody@example.org")) == []
 
 
+def test_a_search_has_pages_without_tokens(client, sandbox):
+    sandbox.add_records(
+        "Contacts", [{"Last_Name": f"Twin {number}", "City": "Rome"} for number in range(450)]
+    )
+    found = list(client.search_records("Contacts", criteria="(City:equals:Rome)"))
+    assert len({record["id"] for record in found}) == len(found) == 450
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [("empty_page", "is empty"), ("same_page", "was read already"), ("same_page_token", "was read already")],
+)
+def test_record_lists_that_lead_nowhere_end(client, sandbox, fault, says):
+    sandbox.fault("records", fault, times=9)
+    with pytest.raises(errors.BiginServerError, match=says):
+        list(client.get_records("Contacts", fields=["Email"]))
+    assert sandbox.counts()["records"] <= 2
+
+
+def test_a_record_list_has_an_end(client, sandbox, monkeypatch):
+    monkeypatch.setattr("airflow_provider_bigin.api.client.MAX_PAGES", 2)
+    sandbox.add_contacts(450)
+    records = client.get_records("Contacts", fields=["Email"], per_page=100)
+    with pytest.raises(errors.BiginServerError, match="more than 2 pages"):
+        list(records)
+    assert sandbox.counts()["records"] == 2
+
+
 @pytest.mark.parametrize("search", [{}, {"email": "a@b.c", "word": "ada"}])
 def test_a_search_is_for_exactly_one_thing(client, search):
     with pytest.raises(errors.BiginInvalidRequestError, match="exactly one"):
@@ -429,6 +462,68 @@ def test_who_is_connected_too_late_sends_nothing(sandbox, connect, monkeypatch):
     assert sandbox.mails() == []
 
 
+def test_a_small_answer_that_becomes_a_large_one_costs_little_memory(client, sandbox):
+    client.get_current_user()
+    for call, ask in (
+        ("users", client.get_current_user),
+        ("token", lambda: client._tokens.renew(client._tokens.get())),
+    ):
+        sandbox.fault(call, "too_large", times=3)
+        tracemalloc.start()
+        try:
+            with pytest.raises(errors.BiginServerError, match="larger than 10 MiB"):
+                ask()
+            assert tracemalloc.get_traced_memory()[1] < 50_000_000
+        finally:
+            tracemalloc.stop()
+            sandbox.clear_faults()
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"307 Moved\r\nLocation: http://[",
+        b"307 Moved\r\nLocation: \xff\xfe",
+        b"200",
+        b"\x00\xff",
+        b"200 OK\r\nContent-Length: 1, 2",
+        b"200 OK\r\nContent-Length: -1",
+        b"200 OK\r\nContent-Length: 9" + b"9" * 5000,
+        b"200 OK\r\nContent-Encoding: gzip",
+        b"200 OK\r\nContent-Encoding: " + b"gzip, " * 1000,
+        b"200 OK\r\nTransfer-Encoding: chunked",
+        b"200 OK\r\nContent-Type: text/html; charset=no-such",
+        b"200 OK\r\nSet-Cookie: =; Expires=Fri, 99 Foo; Max-Age=x; Port=y; Version=z",
+        b"200 OK\r\n" + b"X: y\r\n" * 500,
+        b"200 OK\r\nX: " + b"y" * 100_000,
+        b"200 OK\r\n\x00: \x00\r\n : \r\n:",
+    ],
+)
+def test_an_answer_that_cannot_be_read_is_an_unknown_outcome(sandbox, connect, clock, head):
+    answer = b"HTTP/1.1 " + head + b"\r\n\r\nzz\xff"
+    with trickling_server(answer, at_once=len(answer)) as url:
+        client = BiginHook(connect(sandbox, api_domain=url)).get_conn()
+        with pytest.raises(errors.BiginOutcomeUnknownError):
+            client.send_mail("Contacts", ADA, MAIL)
+
+
+def test_what_bigin_says_is_quoted_in_one_line_and_not_at_any_length(sandbox, connect, clock):
+    error = {
+        "code": "C" * 9000,
+        "message": "first\nsecond\u2028third \ud800 \x1b[31m" + "x" * 9000,
+        "details": {"api_name": "n" * 9000},
+        "status": "error",
+    }
+    body = json.dumps({"data": [error]}).encode()
+    answer = b"HTTP/1.1 400 No\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    with trickling_server(answer, at_once=len(answer)) as url:
+        client = BiginHook(connect(sandbox, api_domain=url)).get_conn()
+        with pytest.raises(errors.BiginError, match="first second third") as raised:
+            client.send_mail("Contacts", ADA, MAIL)
+    assert str(raised.value).isprintable()
+    assert len(str(raised.value)) < 1200
+
+
 @contextmanager
 def trickling_server(answer, at_once):
     """Answer one request: some bytes at once, then one every 50 ms."""
@@ -455,5 +550,6 @@ def test_no_secret_in_any_text(client, sandbox):
         client.send_mail("Contacts", ADA, MAIL)
     token = client._tokens.get()
     texts = (str(error.value), repr(error.value), repr(error.value.__cause__), repr(token), repr(client))
-    secrets = (token.value, "sandbox-client-secret", "1000.sandbox.refresh")
+    connection = sandbox.connection()
+    secrets = (token.value, connection["password"], connection["extra"]["refresh_token"])
     assert not [secret for secret in secrets for text in texts if secret in text]

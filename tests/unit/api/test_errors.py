@@ -141,7 +141,7 @@ def test_the_text_says_what_where_and_what_to_do():
 
 def test_errors_survive_pickling():
     error = errors.BiginOutcomeUnknownError("lost", status=502, details={"a": 1}, hint="Look")
-    copy = pickle.loads(pickle.dumps(error))  # noqa: S301
+    copy = pickle.loads(pickle.dumps(error))  # noqa: S301 - its own
     assert (str(copy), copy.status, copy.details) == (str(error), 502, {"a": 1})
 
 

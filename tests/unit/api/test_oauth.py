@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 import threading
+from contextlib import ExitStack
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -121,30 +123,92 @@ def test_no_netrc_entry_is_sent_to_the_accounts_server(sandbox, refresh, credent
     assert "authorization" not in sandbox.log()[0]["headers"]
 
 
-def test_the_secrets_do_not_follow_a_redirect(refresh, credentials):
-    paths = []
+@pytest.fixture
+def answering():
+    """Answer every POST in the same way; return the server's address and the paths that were asked for."""
+    with ExitStack() as stack:
 
-    class Redirecting(BaseHTTPRequestHandler):
-        def do_POST(self):
-            paths.append(self.path)
-            self.send_response(307)
-            self.send_header("Location", "/elsewhere")
-            self.end_headers()
+        def start(status, body=b"", **headers):
+            paths = []
 
-        def log_message(self, *args):
-            pass
+            class Handler(BaseHTTPRequestHandler):
+                def do_POST(self):
+                    paths.append(self.path)
+                    self.send_response(status)
+                    for name, value in headers.items():
+                        self.send_header(name, value)
+                    self.end_headers()
+                    self.wfile.write(body)
 
-    server = HTTPServer(("127.0.0.1", 0), Redirecting)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        with pytest.raises(errors.BiginServerError):
-            refresh(replace(credentials, accounts_server=f"http://127.0.0.1:{server.server_port}"))
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+                def log_message(self, *args):
+                    pass
+
+            server = stack.enter_context(HTTPServer(("127.0.0.1", 0), Handler))
+            thread = threading.Thread(target=server.serve_forever)
+            thread.start()
+            stack.callback(thread.join)
+            stack.callback(server.shutdown)
+            return f"http://127.0.0.1:{server.server_port}", paths
+
+        yield start
+
+
+def test_the_secrets_do_not_follow_a_redirect(refresh, credentials, answering):
+    url, paths = answering(307, Location="/elsewhere")
+    with pytest.raises(errors.BiginServerError):
+        refresh(replace(credentials, accounts_server=url))
     assert paths == ["/oauth/v2/token"]
+
+
+@pytest.mark.parametrize(
+    "value", ["1000.a\r\nX-Evil: 1", "1000.a b", "1000.\u00fc", "\x7f", "x" * 9000, "", 7, None]
+)
+@pytest.mark.parametrize("field", ["access_token", "refresh_token"])
+def test_a_token_that_cannot_be_one_is_not_taken_and_not_quoted(
+    session, credentials, answering, field, value
+):
+    good = {"access_token": "1000.good", "refresh_token": "1000.good"}
+    url, _ = answering(200, json.dumps({**good, field: value}).encode())
+    with pytest.raises(errors.BiginError) as error:
+        exchange_grant_code(
+            session,
+            accounts_server=url,
+            client_id=credentials.client_id,
+            client_secret=credentials.client_secret,
+            code="1000.code",
+            now=NOW,
+            timeout=5,
+        )
+    if value:
+        assert str(value) not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("told", "is_quoted"),
+    [
+        ("temporarily_unavailable", True),
+        ("<b>1000.secret</b>", False),
+        ("a" * 41, False),
+        ("a\nb", False),
+        ([1], False),
+    ],
+)
+def test_an_unknown_error_is_quoted_only_if_it_is_a_plain_code(
+    refresh, credentials, answering, told, is_quoted
+):
+    url, _ = answering(200, json.dumps({"error": told}).encode())
+    with pytest.raises(errors.BiginServerError) as error:
+        refresh(replace(credentials, accounts_server=url))
+    assert (str(told) in str(error.value)) == is_quoted
+
+
+@pytest.mark.parametrize(
+    "body", [b"[" * 100_000, b'{"a":' * 200 + b"1" + b"}" * 200, b'{"error":' + b"[" * 60 + b"]" * 60 + b"}"]
+)
+def test_a_deep_answer_is_not_json(refresh, credentials, answering, body):
+    url, _ = answering(200, body)
+    with pytest.raises(errors.BiginServerError, match="not a JSON object"):
+        refresh(replace(credentials, accounts_server=url))
 
 
 def test_a_grant_code_becomes_a_refresh_token_once(sandbox, exchange, refresh, credentials):
@@ -169,6 +233,9 @@ def test_a_revoked_refresh_token_is_of_no_use(session, refresh, credentials):
     )
     with pytest.raises(errors.BiginAuthenticationError, match="revoked"):
         refresh(credentials)
+    assert not revoke_token(
+        session, accounts_server=credentials.accounts_server, token=credentials.refresh_token, timeout=5
+    )
 
 
 def test_no_secret_is_in_a_repr(sandbox, exchange, credentials):

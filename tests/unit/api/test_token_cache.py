@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import os
+import socket
 import stat
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -67,6 +69,30 @@ def test_a_link_is_not_followed(cache, file, tmp_path):
     cache.write(NAME, "new")
     assert (tmp_path / "elsewhere").read_text() == "text"
     assert cache.read(NAME) == "new"
+
+
+@pytest.mark.parametrize(
+    "make", [os.mkfifo, os.mkdir, lambda path: socket.socket(socket.AF_UNIX).bind(str(path))]
+)
+def test_what_is_not_a_file_is_refused_at_once(cache, file, monkeypatch, make):
+    file.unlink()
+    monkeypatch.chdir(cache.directory)  # the name of a socket must be short
+    make(NAME)
+    os.chmod(NAME, 0o600)
+    with ThreadPoolExecutor(1) as thread:
+        reading = thread.submit(cache.read, NAME)
+        try:
+            with pytest.raises(OSError, match=r"regular file|directory|No such device"):
+                reading.result(timeout=2)
+        finally:
+            if not reading.done():  # nobody else writes to it
+                os.close(os.open(NAME, os.O_WRONLY | os.O_NONBLOCK))
+
+
+def test_no_more_is_read_than_an_entry_can_have(cache):
+    cache.write(NAME, "x" * 10_000_000)
+    with pytest.raises(OSError, match="too large"):
+        cache.read(NAME)
 
 
 @pytest.mark.parametrize("mode", [0o770, 0o707])

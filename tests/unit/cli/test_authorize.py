@@ -52,7 +52,7 @@ def test_scopes_that_were_not_pasted_are_named(run, answers, sandbox):
     sandbox.settings(scopes=["ZohoBigin.modules.ALL", "ZohoBigin.users.READ"])
     output, exit_code = run("authorize")
     assert exit_code == 0
-    assert "granted  ZohoBigin.modules.ALL" in output
+    assert "granted  ZohoBigin.modules.READ" in output, "ALL is as good"
     assert "missing  ZohoBigin.send_mail.all.CREATE" in output
     assert shown_json(output)
 
@@ -172,11 +172,31 @@ with create_session() as session:
         results[connection.conn_id] = [
             connection.description, connection.login, connection.password, connection.extra_dejson
         ]
-print("results", json.dumps(results))
+print("\\nresults", json.dumps(results))
 """
 
 
-def test_save_adds_and_only_replaces_when_told_to(answers, sandbox, tmp_path):
+@pytest.fixture
+def on_a_database(tmp_path):
+    """Run commands on a new database; return what they end with, the connections, and what is printed."""
+
+    def run(commands, typed=""):
+        run = subprocess.run(
+            [sys.executable, "-c", ON_A_DATABASE, json.dumps(commands)],
+            env={**os.environ, "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{tmp_path}/airflow.db"},
+            check=True,
+            capture_output=True,
+            input=typed,
+            text=True,
+            timeout=100,
+        )
+        (line,) = (line for line in run.stdout.splitlines() if line.startswith("results "))
+        return json.loads(line.removeprefix("results ")), run.stdout.replace(line, "")
+
+    return run
+
+
+def test_save_adds_and_only_replaces_when_told_to(answers, sandbox, on_a_database):
     codes = [{"BIGIN_GRANT_CODE": sandbox.new_grant()} for _ in range(5)]
     commands = [
         ("adding", codes[0], ["authorize", "new", "--save"]),
@@ -185,16 +205,7 @@ def test_save_adds_and_only_replaces_when_told_to(answers, sandbox, tmp_path):
         ("adding a strange id", codes[3], ["authorize", "strange id", "--save"]),
         ("overwriting", codes[4], ["authorize", "there", "--save", "--overwrite"]),
     ]
-    run = subprocess.run(
-        [sys.executable, "-c", ON_A_DATABASE, json.dumps(commands)],
-        env={**os.environ, "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{tmp_path}/airflow.db"},
-        check=True,
-        capture_output=True,
-        text=True,
-        timeout=100,
-    )
-    (line,) = (line for line in run.stdout.splitlines() if line.startswith("results "))
-    results = json.loads(line.removeprefix("results "))
+    results, printed = on_a_database(commands)
     assert (results["adding"], results["overwriting"]) == (0, 0)
     assert "--overwrite" in results["adding again"]
     assert "'postgres'" in results["adding to another type"]
@@ -215,4 +226,34 @@ def test_save_adds_and_only_replaces_when_told_to(answers, sandbox, tmp_path):
             "accounts_server": sandbox.url,
             "api_domain": sandbox.url,
         }
-    assert answers["BIGIN_CLIENT_SECRET"] not in run.stdout.replace(line, "")
+    assert answers["BIGIN_CLIENT_SECRET"] not in printed
+
+
+@pytest.mark.parametrize(("typed", "revoked"), [("y\n", 1), ("n\n", 0), ("", 0)])
+def test_who_overwrites_is_asked_whether_to_revoke_the_old_token(
+    answers, sandbox, on_a_database, monkeypatch, typed, revoked
+):
+    commands = [
+        ("adding", {"BIGIN_GRANT_CODE": sandbox.new_grant()}, ["authorize", "new", "--save"]),
+        ("again", {"BIGIN_GRANT_CODE": sandbox.new_grant()}, ["authorize", "new", "--save", "--overwrite"]),
+    ]
+    results, printed = on_a_database(commands, typed)
+    assert (results["adding"], results["again"]) == (0, 0)
+    assert printed.count("Revoke the old refresh token?") == 1
+    assert ("The old refresh token is revoked." in printed) == revoked == sandbox.counts()["revoke"]
+    _, login, password, extra = results["new"]
+    connection = {"conn_type": "bigin", "login": login, "password": password, "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_NEW", json.dumps(connection))
+    assert BiginHook("new").test_connection()[0], "the new one is as good as before"
+
+
+@pytest.mark.parametrize(("typed", "is_saved"), [("y\n", True), ("n\n", False), ("", False)])
+def test_save_never_prints_secrets(answers, sandbox, on_a_database, typed, is_saved):
+    sandbox.fault("send_mail", "invalid_token")
+    results, printed = on_a_database([("adding", {}, ["authorize", "new", "--save"])], typed)
+    assert "another region" in printed
+    assert results["adding"] == 1
+    assert ("new" in results) == is_saved
+    assert sandbox.counts()["revoke"] == (not is_saved), "what nobody has is of no use"
+    assert answers["BIGIN_CLIENT_SECRET"] not in printed
+    assert not re.search(r"1000\.[0-9a-f]{32}", printed)

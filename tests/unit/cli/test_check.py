@@ -37,7 +37,7 @@ def test_a_missing_scope_is_named(run, connect, sandbox, missing):
     connect(sandbox)
     output, exit_code = run("check", CONN_ID)
     expected = {**dict.fromkeys(SCOPES, "granted"), missing: "missing"}
-    if missing == "ZohoBigin.modules.ALL":
+    if missing == "ZohoBigin.modules.READ":
         expected["ZohoSearch.securesearch.READ"] = "unknown"
     assert verdicts(output) == expected
     assert exit_code == 1

@@ -7,7 +7,7 @@ import pytest
 from airflow import settings
 from airflow.models import Variable, import_all_models
 from sqlalchemy import create_engine, select
-from sqlalchemy.orm import sessionmaker
+from sqlalchemy.orm import configure_mappers, sessionmaker
 
 from airflow_provider_bigin.delivery.state import Head, as_json
 from airflow_provider_bigin.delivery.store import VariableStore
@@ -20,6 +20,7 @@ DAY = 86400
 def database(monkeypatch, tmp_path):
     """A metadata database that has the table of Variables only; return the keys of those that are there."""
     import_all_models()
+    configure_mappers()  # here, as some Airflows meet a deprecation in it
     engine = create_engine(f"sqlite:///{tmp_path / 'airflow.db'}")
     table = Variable.__table__
     referred = [key.column.table for key in table.foreign_keys]

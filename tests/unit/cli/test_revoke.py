@@ -4,6 +4,8 @@ import io
 
 import pytest
 
+from airflow_provider_bigin.hooks.bigin import BiginHook
+
 CONN_ID = "bigin_default"
 
 
@@ -29,11 +31,31 @@ def test_a_revoked_connection_is_of_no_use(run, connect, sandbox, monkeypatch, a
     assert "revoked" in run("check", CONN_ID)[1]
 
 
-def test_a_token_that_is_not_known_is_an_error(run, connect, sandbox):
+def test_what_is_revoked_twice_was_revoked_already(run, connect, sandbox):
+    connect(sandbox)
+    run("revoke", CONN_ID, "--yes")
+    output, exit_code = run("revoke", CONN_ID, "--yes")
+    assert exit_code == 0
+    assert "was revoked already" in output
+
+
+def test_a_token_that_is_not_known_is_not_quoted(run, connect, sandbox):
     connect(sandbox, refresh_token="1000.unknown")
-    output, error = run("revoke", CONN_ID, "--yes")
-    assert "invalid_token" in error
-    assert "1000.unknown" not in output + error
+    output, exit_code = run("revoke", CONN_ID, "--yes")
+    assert exit_code == 0
+    assert "is not known" in output
+    assert "1000.unknown" not in output
+
+
+def test_revoking_empties_the_cache(run, connect, sandbox, monkeypatch, tmp_path):
+    monkeypatch.setenv("AIRFLOW__BIGIN__TOKEN_CACHE", "file")
+    monkeypatch.setattr("airflow.configuration.AIRFLOW_HOME", str(tmp_path))
+    connect(sandbox)
+    assert run("check", CONN_ID)[1] == 0
+    run("revoke", CONN_ID, "--yes")
+    before = sandbox.counts()
+    assert BiginHook(CONN_ID).test_connection()[0] is False
+    assert sandbox.counts() == {**before, "token": 2}, "no kept token is tried"
 
 
 def test_a_connection_without_a_refresh_token_has_nothing_to_revoke(run, connect, sandbox):

@@ -139,6 +139,15 @@ def test_connection_test_tells_what_is_wrong_and_what_to_do(
     assert advice in text
 
 
+@pytest.mark.parametrize("field", ["login", "password", "refresh_token", "access_token"])
+@pytest.mark.parametrize("value", ["1000.kept\r\nX-Evil: 1", "1000.kept 1", "1000.kept\u00fc"])
+def test_connection_test_quotes_no_secret(sandbox, connect, clock, field, value):
+    works, message = BiginHook(connect(sandbox, **{field: value})).test_connection()
+    assert not works
+    assert "kept" not in message
+    assert "copy it again" in message
+
+
 def test_connection_test_tells_a_missing_scope(hook, sandbox):
     sandbox.settings(scopes=["ZohoBigin.send_mail.all.CREATE"])
     is_fine, text = hook.test_connection()

@@ -17,7 +17,7 @@ def run(make_task, sandbox):
     def run(loader=None, variables=None, **changes):
         instance = TaskInstance(make_task(**changes), store=None, start=sandbox.now())
         context = {**instance.context(), **(variables or {})}
-        environment = jinja2.Environment(loader=jinja2.DictLoader(loader or {}), autoescape=False)  # noqa: S701
+        environment = jinja2.Environment(loader=jinja2.DictLoader(loader or {}), autoescape=False)  # noqa: S701 - as Airflow's
         instance.task.render_template_fields(context, environment)
         return instance.task.execute(context)
 

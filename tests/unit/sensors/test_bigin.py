@@ -165,7 +165,7 @@ def test_templates(make_sensor, sandbox, mail):
         bigin_conn_id="bigin_{{ 'default' }}",
     )
     context = {"mail": mail, "record": int(ADA), "state": "sent"}
-    sensor.render_template_fields(context, jinja2.Environment(autoescape=False))  # noqa: S701
+    sensor.render_template_fields(context, jinja2.Environment(autoescape=False))  # noqa: S701 - as Airflow's
     assert sensor.execute({}) == "sent"
 
 

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 import pytest
 
 from airflow_provider_bigin.api.errors import BiginConfigurationError
-from airflow_provider_bigin.utils.paths import to_path
+from airflow_provider_bigin.hooks.paths import to_path
 
 
 def test_an_airflow_whose_object_storage_does_not_work_is_told(monkeypatch):

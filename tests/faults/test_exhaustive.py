@@ -1,0 +1,46 @@
+"""A share of the enumeration, with one fault in all tries; the whole is ``make fault-run``."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.faults.exhaustive import GREEN, TWICE, Case, Chooser, Harness, every_way, explore
+
+
+@pytest.mark.parametrize("store", ["state store", "variables", "none"])
+@pytest.mark.parametrize("mails", [1, 3])
+def test_no_schedule_breaks_the_promise(store, mails):
+    report = explore(Case(store, mails, faults=1))
+    assert report.schedules > 50
+    assert not report.stories, "\n".join(report.stories)
+
+
+@pytest.mark.parametrize(
+    ("mutant", "violation", "faults"),
+    [
+        ("skip the intent", TWICE, 1),
+        ("one look is enough", TWICE, 1),
+        ("each clear begins a new go", TWICE, 1),
+        ("complete without asking", TWICE, 1),
+        ("never complete", GREEN, 1),
+        ("unreadable is absent", TWICE, 2),
+    ],
+)
+def test_a_broken_rule_is_found(mutant, violation, faults):
+    report = explore(Case(faults=faults), mutant, stop_at_first=True)
+    assert report.violations[violation]
+
+
+def test_a_segment_that_no_head_counts_is_deleted_with_the_rest():
+    schedule = ["Airflow has given up on the try", "write of head fails"]
+    with Harness(Case("variables", mails=3)) as harness:
+        beginning = harness.beginning()
+        world = next(
+            after
+            for chooser in every_way(beginning.faults)
+            for after, _ in [harness.attempt(beginning, chooser)]
+            if chooser.said == schedule
+        )
+        assert any("segment" in name for name, _ in world.kept)
+        world, _ = harness.attempt(world, Chooser([], faults=0))
+        assert (world.state, world.kept) == ("success", ())
