@@ -77,7 +77,9 @@ class StateStore:
         return bool(newest != (self._try_id,))
 
     def _connect(self) -> sqlite3.Connection:
-        return sqlite3.connect(self.path, isolation_level=None, timeout=30)
+        connection = sqlite3.connect(self.path, isolation_level=None, timeout=30)
+        connection.execute("PRAGMA synchronous = OFF")  # processes die here, not machines
+        return connection
 
 
 class Variables(StateStore):

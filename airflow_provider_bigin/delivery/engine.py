@@ -371,9 +371,9 @@ class Delivery:
             return None
         record = self._batch.record(position)
         try:
-            self._client.server_time()  # asks for a token and for the time, which what follows relies on
             draft = self._batch.draft(position)
             message = self._batch.complete(draft)
+            self._client.server_time()  # asks for a token and for the time, which what follows relies on
             record = message.record
             item = self._items[position]._replace(
                 mail=self._digests.mail(draft), who=self._digests.who(draft)

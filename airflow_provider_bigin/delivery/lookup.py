@@ -181,7 +181,8 @@ def settle(
         scene.claims |= {verdict.message_id for verdict in found.values()}
         if remaining <= 0 or len(verdicts) == len(suspects):
             return {**looked, **verdicts}
-        client.clock.sleep(min(pauses.pop(0), remaining) if pauses else remaining)
+        # Bigin's time comes from headers of whole seconds, and may step back by one.
+        client.clock.sleep(min(pauses.pop(0), remaining) if pauses else max(remaining, 1.0))
 
 
 def look(

@@ -22,7 +22,7 @@ def test_a_line_every_few_seconds(caplog):
         progress.note(Outcome("already_sent"))
     for _ in range(200):
         seconds.now += 0.1
-        progress.note(Outcome("sent", detail="ada@example.org"))
+        progress.note(Outcome("sent", blocked=("ada@example.org",)))
     assert len(caplog.messages) == 20 // INTERVAL
     assert caplog.messages[0] == (
         "150 of 1000 mails done: 50 sent, 0 failed; 10.0 a second, time left 0:01:25"

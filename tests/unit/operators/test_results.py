@@ -4,15 +4,31 @@ import json
 
 import pytest
 
-from airflow_provider_bigin.api.errors import BiginMailsLeftError, BiginMailsUndeliveredError
+from airflow_provider_bigin.api.errors import (
+    BiginInvalidMailError,
+    BiginMailsLeftError,
+    BiginOutcomeUnknownError,
+    BiginPartialDeliveryError,
+    BiginRecordLockedError,
+)
+from airflow_provider_bigin.api.records import RecordRef
 from airflow_provider_bigin.delivery.outcome import Outcome
 from airflow_provider_bigin.operators.results import MAX_XCOM_ROWS, describe, summarize, undelivered
 
-SENT = Outcome("sent", "1", "a" * 64)
-EARLIER = Outcome("already_sent", "2", "b" * 64)
-FAILED = Outcome("failed", "3", error="INVALID_DATA", detail="to: someone@example.org is wrong")
-LOCKED = Outcome("failed", "4", error="RECORD_LOCKED", is_retryable=True)
-IN_DOUBT = Outcome("unknown", "5", error="OUTCOME_UNKNOWN")
+
+def record(number):
+    return RecordRef("Contacts", str(number))
+
+
+SENT = Outcome("sent", record(1), "a" * 64, blocked=("x@example.org",))
+EARLIER = Outcome("already_sent", record(2), "b" * 64)
+FAILED = Outcome(
+    "failed",
+    record(3),
+    error=BiginInvalidMailError("to: someone@example.org is wrong", code="INVALID_DATA"),
+)
+LOCKED = Outcome("failed", record(4), error=BiginRecordLockedError("locked", code="RECORD_LOCKED"))
+IN_DOUBT = Outcome("unknown", record(5), error=BiginOutcomeUnknownError("it cannot be told"))
 
 
 def test_counts_and_rows():
@@ -21,7 +37,8 @@ def test_counts_and_rows():
         3, 1, 1, 1, 0, 0
     ]  # fmt: skip
     assert result["rows"][2] == {
-        "row": 2, "record_id": "3", "status": "failed", "message_id": None, "error": "INVALID_DATA"
+        "row": 2, "record_id": "3", "status": "failed", "message_id": None, "error": "INVALID_DATA",
+        "blocked": [],
     }  # fmt: skip
 
 
@@ -36,7 +53,7 @@ def test_the_result_is_bounded_and_shows_what_failed():
 def test_the_description_names_no_addresses():
     text = describe([SENT, EARLIER, FAILED, IN_DOUBT])
     assert text == (
-        "4 mails: 1 sent, 1 already sent, 1 failed, 1 unknown (1 INVALID_DATA, 1 OUTCOME_UNKNOWN)"
+        "4 mails: 1 sent, 1 already sent, 1 failed, 1 unknown (1 INVALID_DATA, 1 BiginOutcomeUnknownError)"
     )
 
 
@@ -44,10 +61,10 @@ def test_the_description_names_no_addresses():
     ("outcomes", "fail_on", "error"),
     [
         ([SENT, EARLIER], "any", None),
-        ([SENT, FAILED], "any", BiginMailsUndeliveredError),
-        ([SENT, IN_DOUBT], "any", BiginMailsUndeliveredError),
+        ([SENT, FAILED], "any", BiginPartialDeliveryError),
+        ([SENT, IN_DOUBT], "any", BiginPartialDeliveryError),
         ([SENT, FAILED], "all", None),
-        ([FAILED, IN_DOUBT], "all", BiginMailsUndeliveredError),
+        ([FAILED, IN_DOUBT], "all", BiginPartialDeliveryError),
         ([FAILED], "never", None),
         ([], "all", None),
     ],
@@ -66,4 +83,4 @@ def test_what_a_retry_may_cure_is_left_to_it(fail_on):
 
 def test_on_the_last_try_nothing_is_left_to_a_retry():
     assert undelivered([SENT, LOCKED], "never", is_last_try=True) is None
-    assert isinstance(undelivered([SENT, LOCKED], "any", is_last_try=True), BiginMailsUndeliveredError)
+    assert isinstance(undelivered([SENT, LOCKED], "any", is_last_try=True), BiginPartialDeliveryError)

@@ -146,6 +146,7 @@ def test_a_dry_run_finds_what_is_wrong(run, sandbox):
     assert sandbox.mails() == []
 
 
+@pytest.mark.parametrize("store", ["store", "none"], indirect=True)  # Variables forget what is green
 def test_a_retry_uploads_nothing_again(make_instance, sandbox, tmp_path, store, clock):
     (tmp_path / "a.txt").write_text("a")
     instance = make_instance(files=[str(tmp_path / "a.txt")])
