@@ -32,12 +32,8 @@ def _first(name: str, *modules: str) -> Any:
 
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
     from airflow.sdk import BaseHook, BaseNotifier, BaseOperator, BaseSensorOperator, PokeReturnValue
     from airflow.sdk.exceptions import AirflowFailException
-
-    NEVER_EXPIRE: timedelta
 else:
     #: Where each name is, newest Airflow first.
     _MODULES = {
@@ -46,7 +42,6 @@ else:
         "BaseNotifier": ("airflow.sdk", "airflow.notifications.basenotifier"),
         "BaseOperator": ("airflow.sdk", "airflow.models"),
         "BaseSensorOperator": ("airflow.sdk", "airflow.sensors.base"),
-        "NEVER_EXPIRE": ("airflow.sdk",),
         "PokeReturnValue": ("airflow.sdk", "airflow.sensors.base"),
     }
 
@@ -58,7 +53,6 @@ else:
 
 
 __all__ = [
-    "NEVER_EXPIRE",
     "AirflowFailException",
     "BaseHook",
     "BaseNotifier",

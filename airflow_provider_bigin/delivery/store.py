@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any, ClassVar, Protocol
 
 from airflow_provider_bigin.delivery.identity import digest
@@ -57,10 +58,9 @@ class TaskStateStore:
         return self._store.get(f"{self._prefix}.{name}")
 
     def write(self, name: str, value: dict[str, Any]) -> None:
-        """Replace the value under a name; Airflow would let it expire after 30 days."""
-        from airflow_provider_bigin.version_compat import NEVER_EXPIRE
-
-        self._store.set(f"{self._prefix}.{name}", value, retention=NEVER_EXPIRE)
+        """Replace the value under a name."""
+        # Airflow would let it expire after 30 days. This is airflow.sdk.NEVER_EXPIRE, the very object.
+        self._store.set(f"{self._prefix}.{name}", value, retention=timedelta.max)
 
     def delete(self, name: str) -> None:
         """Delete the value under a name."""

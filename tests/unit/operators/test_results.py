@@ -5,11 +5,11 @@ import json
 import pytest
 
 from airflow_provider_bigin.api.errors import (
-    BiginInvalidMailError,
     BiginMailsLeftError,
     BiginOutcomeUnknownError,
     BiginPartialDeliveryError,
     BiginRecordLockedError,
+    BiginValidationError,
 )
 from airflow_provider_bigin.api.records import RecordRef
 from airflow_provider_bigin.delivery.outcome import Outcome
@@ -25,7 +25,7 @@ EARLIER = Outcome("already_sent", record(2), "b" * 64)
 FAILED = Outcome(
     "failed",
     record(3),
-    error=BiginInvalidMailError("to: someone@example.org is wrong", code="INVALID_DATA"),
+    error=BiginValidationError("to: someone@example.org is wrong", code="INVALID_DATA"),
 )
 LOCKED = Outcome("failed", record(4), error=BiginRecordLockedError("locked", code="RECORD_LOCKED"))
 IN_DOUBT = Outcome("unknown", record(5), error=BiginOutcomeUnknownError("it cannot be told"))
