@@ -83,7 +83,7 @@ class TaskAttempt:
             retries=context["task"].retries or 0,
             # Airflow 2 tells its row's id, Airflow 3 when the run was due.
             run=str(getattr(dag_run, "run_after", None) or getattr(dag_run, "id", "")),
-            run_start=start.timestamp() if start else None,
+            run_start=float(int(start.timestamp())) if start else None,
             store=_configured_store(context, identity),
             ensure_wanted=partial(_ensure_wanted, ti),
         )

@@ -11,6 +11,7 @@ import logging
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from math import ceil, floor
 from typing import ClassVar, NamedTuple, TypeVar
 
 from airflow_provider_bigin.api.client import BiginClient
@@ -283,13 +284,14 @@ def bigin_time(client: BiginClient) -> float:
 
 def new_window(client: BiginClient, *, lease: float) -> Window:
     """
-    Return the time, by Bigin's clock, in which a mail comes into the list that is posted within a lease.
+    Return the time, by Bigin's clock, in which a mail comes into the list that is posted within a lease, in
+    whole seconds.
 
     :param lease: seconds.
     """
     skew = CLOCK_SKEW if client.server_time() is None else 0.0
     now = bigin_time(client)
-    return now - skew, now + lease + client.timeout + SETTLING + skew
+    return float(floor(now - skew)), float(ceil(now + lease + client.timeout + SETTLING + skew))
 
 
 def _read(

@@ -2,12 +2,13 @@
 What is stored of a task's mails: one head, and segments of older results, in one format on every Airflow.
 
 The head says to which go it belongs, which mails may have been posted (their intents) and what became of the
-latest others; segments hold the results before those. What is read is bounded and of the right types, or it
-is not understood.
+latest others; segments hold the results before those. What is read is bounded, of the right types and as it
+was written, or it is not understood: people can edit it in Airflow's pages.
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar
@@ -15,7 +16,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 from pydantic import Field, StrictBool, StrictStr, TypeAdapter, ValidationError
 
 from airflow_provider_bigin.api.records import RecordRef
-from airflow_provider_bigin.delivery.identity import Item
+from airflow_provider_bigin.delivery.identity import Item, digest
 
 #: Raised when the form of what is stored changes; what another version stored cannot be understood.
 VERSION: Literal[1] = 1
@@ -137,8 +138,8 @@ def read_segment(stored: Any) -> Segment | None:
 
 def as_json(value: Head | Segment) -> dict[str, Any]:
     """Return what the store keeps."""
-    content: dict[str, Any] = _adapters()[type(value)].dump_python(value, mode="json")
-    return content
+    content = _content(value)
+    return {**content, "checksum": _checksum(content)}
 
 
 def text(value: str) -> str:
@@ -151,7 +152,17 @@ def _read(kind: type[Stored], stored: Any) -> Stored | None:
         value: Stored = _adapters()[kind].validate_python(stored)
     except (ValidationError, RecursionError):
         return None
-    return value
+    # Of what was understood, as a database may write the same numbers in another way.
+    return value if stored.get("checksum") == _checksum(_content(value)) else None
+
+
+def _content(value: Head | Segment) -> dict[str, Any]:
+    content: dict[str, Any] = _adapters()[type(value)].dump_python(value, mode="json")
+    return content
+
+
+def _checksum(content: dict[str, Any]) -> str:
+    return digest(json.dumps(content, sort_keys=True))
 
 
 @cache

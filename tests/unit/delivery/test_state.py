@@ -64,6 +64,10 @@ def test_what_is_not_a_head(stored):
 @pytest.mark.parametrize(
     "edit",
     [
+        {"salt": "another"},
+        {"go": "another"},
+        {"complete": True},
+        {"attempt": 9},
         {"version": VERSION + 1},
         {"version": str(VERSION)},
         {"go": None},
