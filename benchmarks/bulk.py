@@ -3,7 +3,7 @@ Many mails by one task: time, CPU time and memory, beside the same mails through
 
 ``time``: wall and CPU time against the bound (mails x latency / mails at a time), against Airflow's
 ``HttpOperator`` with its hook in a loop, and against a bare ``requests.Session`` in a loop. ``memory``: the
-peak of many mails over that of few.
+peak of many mails over that of few, and how often state is written.
 
 Each measurement has a process of its own. ``python -m tests.faults.bulk`` shows how SIGKILLs are survived.
 """
@@ -37,6 +37,7 @@ class Cost:
     seconds: float
     cpu_seconds: float
     peak_mebibytes: float
+    writes: int | None
 
     def __str__(self) -> str:
         cpu = f"{self.cpu_seconds / self.mails * 1000:.2f} ms CPU a mail"
@@ -80,6 +81,7 @@ def compare_memory(sandbox: SandboxControl, mails: int) -> None:
     print(few)
     print(many)
     print(f"peak {many.peak_mebibytes - few.peak_mebibytes:.1f} MiB more for {mails} mails than for 100")
+    print(f"{many.writes} writes of state, one for {mails / (many.writes or 1):.0f} mails")
 
 
 def measure(way: Callable[[list[dict[str, str]]], None], sandbox: SandboxControl, mails: int) -> Cost:
@@ -104,16 +106,17 @@ def spend(way: Callable[[list[dict[str, str]]], Any], rows: list[dict[str, str]]
     send = way(rows[1:])
     way(rows[:1])()
     wall, cpu = time.monotonic(), time.process_time()
-    send()
+    writes = send()
     return Cost(
         mails=len(rows),
         seconds=time.monotonic() - wall,
         cpu_seconds=time.process_time() - cpu,
         peak_mebibytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        writes=writes,
     )
 
 
-def bulk_operator(rows: list[dict[str, str]]) -> Callable[[], None]:
+def bulk_operator(rows: list[dict[str, str]]) -> Callable[[], int]:
     from airflow_provider_bigin.operators.bigin import BiginBulkSendMailOperator
     from tests.task_instance import StateStore, TaskInstance
 
@@ -127,7 +130,12 @@ def bulk_operator(rows: list[dict[str, str]]) -> Callable[[], None]:
     )
     store = StateStore(Path(tempfile.mkdtemp()) / "state.db")
     instance = TaskInstance(operator, store=store, start=time.time())
-    return instance.run
+
+    def send() -> int:
+        instance.run()
+        return store.writes
+
+    return send
 
 
 def session_loop(rows: list[dict[str, str]]) -> Callable[[], None]:
