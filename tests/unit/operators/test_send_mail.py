@@ -7,15 +7,16 @@ import pytest
 from airflow.exceptions import AirflowException
 
 from airflow_provider_bigin.version_compat import AirflowFailException
-from tests.task_instance import TaskInstance
+from tests.task_instance import StateStore, TaskInstance
 
 
 @pytest.fixture
-def run(make_task, sandbox):
+def run(make_task, sandbox, tmp_path):
     """Render and run one try of the operator, as Airflow does."""
 
     def run(loader=None, variables=None, **changes):
-        instance = TaskInstance(make_task(**changes), store=None, start=sandbox.now())
+        store = StateStore(tmp_path / "state.db")
+        instance = TaskInstance(make_task(**changes), store=store, start=sandbox.now())
         context = {**instance.context(), **(variables or {})}
         environment = jinja2.Environment(loader=jinja2.DictLoader(loader or {}), autoescape=False)  # noqa: S701 - as Airflow's
         instance.task.render_template_fields(context, environment)
