@@ -139,6 +139,9 @@ class MemoryStore(StateStore):
         self.kept: dict[str, str] = {}
         self._reached = reached
 
+    def begin_try(self) -> None:
+        """Replace no other try: one that has died does nothing any more."""
+
     def get(self, key: str, default: Any = None) -> Any:
         text = self._reached("read", key, None, lambda: self.kept.get(key))
         return json.loads(text) if text else default
