@@ -396,15 +396,19 @@ class Journal:
         Delete all, also segments that no head came to count; the head last, so that what is half deleted
         reads as a go with gaps.
         """
-        number = 0
-        while number < self._go.count or self._attempt.store.read(f"segment.{number}") is not None:
+        number, read = 0, self._attempt.store.read
+        while number < self._go.count or self._persist(read, f"segment.{number}") is not None:
             self._put(f"segment.{number}", None)
             number += 1
         if self._has_head:
             self._put("head", None)
 
     def _put(self, name: str, value: dict[str, Any] | None) -> None:
-        """Write or delete, again and again for some time; if it is not confirmed, the journal is closed."""
+        """Write, or delete."""
+        self._persist(self._put_once, name, value)
+
+    def _persist(self, operation: Callable[..., Any], *arguments: Any) -> Any:
+        """Try again and again for some time; if it is not confirmed, the journal is closed."""
         began = self._clock.monotonic()
         retrying = Retrying(
             retry=retry_if_exception(self._may_pass),
@@ -414,7 +418,7 @@ class Journal:
             reraise=True,
         )
         try:
-            retrying(self._put_once, name, value)
+            return retrying(operation, *arguments)
         except BiginStaleAttemptError as error:
             self.close(error)
             raise

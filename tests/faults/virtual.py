@@ -21,6 +21,7 @@ from urllib3 import HTTPResponse
 
 from airflow_provider_bigin.sandbox.app import create_app
 from airflow_provider_bigin.sandbox.faults import Fault
+from airflow_provider_bigin.sandbox.state import Sandbox
 from tests.task_instance import StateStore, Variables
 
 EPOCH = 1_800_000_000.0
@@ -47,9 +48,9 @@ class LocalSandbox:
     """The sandbox, called instead of connected to. Its mails can be taken away and put back."""
 
     def __init__(self, clock: VirtualClock) -> None:
-        self._app = create_app()
+        self.sandbox = Sandbox()
+        self._app = create_app(self.sandbox)
         self._loop = asyncio.new_event_loop()
-        self.sandbox = self._app.sandbox
         self.sandbox.clock = clock
         self.sandbox.store.execute("INSERT INTO access_token VALUES (?, '', ?)", TOKEN, 2 * EPOCH)
 
@@ -103,7 +104,7 @@ class LocalSandbox:
             "query_string": query.encode(),
             "headers": [
                 (name.lower().encode(), (value if isinstance(value, bytes) else value.encode()))
-                for name, value in request.headers.items()
+                for name, value in {"Host": "127.0.0.1", **request.headers}.items()
             ],
             "client": ("127.0.0.1", 1),
             "server": ("127.0.0.1", 1),
@@ -137,6 +138,9 @@ class MemoryStore(StateStore):
     def __init__(self, reached: Callable[[str, str, Any, Callable[[], Any]], Any]) -> None:
         self.kept: dict[str, str] = {}
         self._reached = reached
+
+    def begin_try(self) -> None:
+        """Replace no other try: one that has died does nothing any more."""
 
     def get(self, key: str, default: Any = None) -> Any:
         text = self._reached("read", key, None, lambda: self.kept.get(key))
