@@ -47,7 +47,7 @@ test-unit: $(READY) ## unit and sandbox tests alone (AIRFLOW=3.0 PYTHON=3.10)
 test-system: $(READY) ## tests that need a running scheduler and triggerer
 	$(BIN)/python -m pytest tests/system
 
-fault-run: $(READY) ## all schedules of two faults, and 500 random ones in each circumstance (half an hour)
+fault-run: $(READY) ## all schedules of two faults, and 500 random ones in each circumstance (a quarter of an hour)
 	$(BIN)/python -m tests.faults.exhaustive
 	$(BIN)/python -m tests.faults.run
 

@@ -32,7 +32,7 @@ def test_a_broken_rule_is_found(mutant, violation, faults):
 
 
 def test_a_segment_that_no_head_counts_is_deleted_with_the_rest():
-    schedule = ["Airflow has given up on the try", "write of head fails"]
+    schedule = ["Airflow does not answer", "write of head fails"]
     with Harness(Case("variables", mails=3)) as harness:
         beginning = harness.beginning()
         world = next(
