@@ -19,7 +19,6 @@ from typing import Any
 import psutil
 import pytest
 
-from airflow_provider_bigin import version_compat
 from tests.processes.frozen_tries import Order, run_try
 from tests.sandbox_control import SandboxControl, sandbox_process
 
@@ -101,11 +100,6 @@ def wait_until(holds: Callable[[], bool]) -> None:
 @pytest.fixture(params=["store", "variables"])
 def order(request: pytest.FixtureRequest, sandbox: SandboxControl, tmp_path: Path) -> Order:
     """The first try of a task with one mail."""
-    if request.param == "store":
-        try:
-            version_compat.NEVER_EXPIRE  # noqa: B018
-        except ImportError:
-            pytest.skip("Airflow before 3.3 has no task state store")
     connection = sandbox.connection()
     connection["extra"]["timeout"] = str(TIMEOUT)
     return Order(

@@ -37,7 +37,7 @@ def test_a_notification_that_cannot_be_sent_leaves_the_failure_what_it_is(
     assert run.wait() == "failed"
     wait_for(
         "the log says why nobody was told",
-        lambda: "no contact has the address nobody@example.org" in run.log("fail_alone"),
+        lambda: "no record has the address nobody@example.org" in run.log("fail_alone"),
         timeout=30,
     )
     assert run.task("fail_alone")["state"] == "failed"

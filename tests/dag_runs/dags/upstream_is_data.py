@@ -132,7 +132,7 @@ with DAG("upstream_is_data", schedule=None, default_args={"reply_to": "team{{ 21
             task_id="mail", record_id=ADA, to=to, subject="grouprow {{ 6 * 7 }}", content=content
         )
 
-    group_of_rows.expand_kwargs(make_rows("grouprow"))
+    group_of_rows.expand_kwargs(rows("grouprow"))
 
     # among the values of expand, set later, in default_args, in a tuple (no set takes one)
     mail("among", to="among@example.org", content=literal).expand(cc=[copies, "{{ 6 * 7 }}@example.org"])
