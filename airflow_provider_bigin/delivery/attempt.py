@@ -77,7 +77,7 @@ class TaskAttempt:
         start = getattr(dag_run, "start_date", None)
         return cls(
             identity=identity,
-            number=ti.try_number,
+            number=max(1, ti.try_number),  # `airflow tasks test` of Airflow 2 counts no tries
             max_tries=ti.max_tries,
             clear_number=getattr(dag_run, "clear_number", None) or 0,
             retries=context["task"].retries or 0,

@@ -139,8 +139,8 @@ with DAG("upstream_is_data", schedule=None, default_args={"reply_to": "team{{ 21
     later = BiginSendMailOperator(
         task_id="later", record_id=ADA, to="later@example.org", subject="{{ 6 * 7 }}"
     )
-    later.content = text()
-    default = text()
+    later.content = text
+    default = text
     with TaskGroup("defaults", default_args={"content": default}):
         mail("defaulted").expand(to=["defaulted@example.org"]).set_upstream(default.operator)
     BiginSendMailOperator(
@@ -149,7 +149,7 @@ with DAG("upstream_is_data", schedule=None, default_args={"reply_to": "team{{ 21
         to="inatuple@example.org",
         subject="{{ 6 * 7 }}",
         content=literal,
-        cc=(address(), {"email": "cc2@example.org", "user_name": text()}, "cc{{ 1 + 2 }}@example.org"),
+        cc=(address(), {"email": "cc2@example.org", "user_name": text}, "cc{{ 1 + 2 }}@example.org"),
     )
 
     # bulk
