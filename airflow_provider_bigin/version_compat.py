@@ -33,11 +33,12 @@ def _first(name: str, *modules: str) -> Any:
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseHook, BaseNotifier, BaseOperator, BaseSensorOperator, PokeReturnValue
-    from airflow.sdk.exceptions import AirflowFailException
+    from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout
 else:
     #: Where each name is, newest Airflow first.
     _MODULES = {
         "AirflowFailException": ("airflow.sdk.exceptions", "airflow.exceptions"),
+        "AirflowTaskTimeout": ("airflow.sdk.exceptions", "airflow.exceptions"),
         "BaseHook": ("airflow.sdk", "airflow.hooks.base"),
         "BaseNotifier": ("airflow.sdk", "airflow.notifications.basenotifier"),
         "BaseOperator": ("airflow.sdk", "airflow.models"),
@@ -54,6 +55,7 @@ else:
 
 __all__ = [
     "AirflowFailException",
+    "AirflowTaskTimeout",
     "BaseHook",
     "BaseNotifier",
     "BaseOperator",

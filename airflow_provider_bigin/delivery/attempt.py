@@ -32,6 +32,7 @@ class TaskAttempt:
     :param retries: of the task, as they are now.
     :param run: tells runs under the same id apart.
     :param run_start: when the run began, in epoch seconds; None if Airflow does not tell.
+    :param is_inner: whether the operator runs inside another task.
     :param store: survives retries.
     :param ensure_wanted: asks Airflow, and raises :class:`BiginStaleAttemptError` if it no longer counts on
         this try. A worker that was frozen may wake after its task has failed or been replaced.
@@ -44,6 +45,7 @@ class TaskAttempt:
     retries: int
     run: str
     run_start: float | None
+    is_inner: bool
     store: StateStore
     ensure_wanted: Callable[[], None]
 
@@ -72,7 +74,8 @@ class TaskAttempt:
         ti, dag_run = context["ti"], context["dag_run"]
         map_index = -1 if ti.map_index is None else ti.map_index
         identity: tuple[str | int, ...] = (ti.dag_id, ti.run_id, ti.task_id, map_index)
-        if not _is_same_task(context["task"], task):
+        is_inner = not is_same_task(context["task"], task)
+        if is_inner:
             identity = (*identity, _inner_key(ti, task.task_id, describe()))
         start = getattr(dag_run, "start_date", None)
         return cls(
@@ -84,6 +87,7 @@ class TaskAttempt:
             # Airflow 2 tells its row's id, Airflow 3 when the run was due.
             run=str(getattr(dag_run, "run_after", None) or getattr(dag_run, "id", "")),
             run_start=float(int(start.timestamp())) if start else None,
+            is_inner=is_inner,
             store=_configured_store(context, identity),
             ensure_wanted=partial(_ensure_wanted, ti),
         )
@@ -103,7 +107,7 @@ def _configured_store(context: Mapping[str, Any], identity: tuple[str | int, ...
     return VariableStore(identity) if store is None else TaskStateStore(store, *identity[4:])
 
 
-def _is_same_task(outer: Any, task: Any) -> bool:
+def is_same_task(outer: Any, task: Any) -> bool:
     """Tell whether an operator is the task itself; Airflow 2 executes a copy."""
     return outer is task or (type(outer) is type(task) and outer.task_id == task.task_id)
 

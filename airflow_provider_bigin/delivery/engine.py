@@ -16,6 +16,7 @@ from typing import Literal, NamedTuple, TypeVar
 
 from airflow_provider_bigin.api.client import BiginClient, SentMail
 from airflow_provider_bigin.api.errors import (
+    BiginConnectionError,
     BiginError,
     BiginInvalidRequestError,
     BiginJournalError,
@@ -212,10 +213,16 @@ class Delivery:
 
         :raises BiginStaleAttemptError: if Airflow has given up on this try.
         """
-        if all(outcome and outcome.is_delivered for outcome in self._outcomes):
+        if self._are_all_delivered():
             self._journal.complete()
         else:
             self._journal.save()
+
+    def _are_all_delivered(self) -> bool:
+        return all(outcome and outcome.is_delivered for outcome in self._outcomes)
+
+    def _way_to_send_again(self) -> str:
+        return "start a new run" if self._attempt.is_inner else "clear the task once more"
 
     # ---- what earlier tries have left ----
 
@@ -241,8 +248,9 @@ class Delivery:
                 questions.append(Question(position, [item.name]))
         looks = self._look_for_earlier(questions)
         todo += [question.position for question in questions if self._may_be_sent(question, looks)]
-        if not todo and not go.is_new and (go.is_complete or go.asked == self._attempt.number):
-            log.info("All this was sent before. To send it again, clear the task once more.")
+        is_asked_again = not go.is_new and (go.is_complete or go.asked == self._attempt.number)
+        if is_asked_again and self._are_all_delivered():
+            log.info("All this was sent before. To send it again, %s.", self._way_to_send_again())
         return sorted(todo)
 
     def _describe(self, position: int) -> tuple[str, str] | None:
@@ -294,7 +302,8 @@ class Delivery:
             is_scheduled=any(look.suspect.scheduled for look in seen),
         )
         if decision != "send":
-            self._finish(position, _unknown(record, verdict, decision))
+            is_scheduled = any(look.suspect.scheduled for look in seen)
+            self._finish(position, _unknown(record, verdict, decision, is_scheduled=is_scheduled))
             return False
         log.info("%s Sending it.", verdict)
         for intent in intents:
@@ -379,11 +388,11 @@ class Delivery:
                 mail=self._digests.mail(draft), who=self._digests.who(draft)
             )
         except Exception as error:
-            failure = _failure(error)
-            self._end_if_general(failure)
-            self._finish(position, Outcome("failed", record, error=failure))
+            if isinstance(error, BiginError):
+                self._end_if_general(error)
+            self._finish(position, Outcome("failed", record, error=_failure(error)))
             return None
-        marker = next(iter(self._markers(item.name)[0]))
+        marker = self._marker(item.name)
         mail = with_marker(message.mail, marker, in_text=self._mark_text)
         intent = self._intent(item, message, is_marked=mail is not message.mail)
         return Ready(position, Message(record, mail), intent)
@@ -464,7 +473,8 @@ class Delivery:
                     is_own=True,
                     is_scheduled=intent.scheduled is not None,
                 )
-                outcome = _unknown(intent.record, verdict, decision, cause=error)
+                is_scheduled = intent.scheduled is not None
+                outcome = _unknown(intent.record, verdict, decision, is_scheduled=is_scheduled, cause=error)
                 self._number_unfound += 1
             self._finish(ready.position, outcome)
         if self._number_unfound >= MAX_LOST:
@@ -524,21 +534,25 @@ class Delivery:
             window,
         )
 
+    def _marker(self, name: Name, attempt: int | None = None) -> Marker:
+        """
+        Make the marker of a mail: of its go, or where nothing is kept, of a try; this one if not given.
+        """
+        origin = self._go.id if self._attempt.store.keeps else attempt or self._attempt.number
+        return Marker(task_half(self._attempt.identity), send_half(origin, *name))
+
     def _markers(self, name: Name) -> tuple[frozenset[Marker], frozenset[Marker]]:
         """
         Make the markers of a mail of this go, and of what may have been an earlier one.
 
-        Where nothing is kept a marker is made of the try: those of the tries since the last clear are this
-        go's.
+        Where nothing is kept those of the tries since the last clear are this go's.
         """
-        task = task_half(self._attempt.identity)
         if self._attempt.store.keeps:
-            return frozenset({Marker(task, send_half(self._go.id, *name))}), frozenset()
+            return frozenset({self._marker(name)}), frozenset()
         first, number = self._attempt.first_number, self._attempt.number
-        of_try = {attempt: Marker(task, send_half(attempt, *name)) for attempt in range(1, number + 1)}
         return (
-            frozenset(marker for attempt, marker in of_try.items() if attempt >= first),
-            frozenset(marker for attempt, marker in of_try.items() if attempt < first),
+            frozenset(self._marker(name, attempt) for attempt in range(first, number + 1)),
+            frozenset(self._marker(name, attempt) for attempt in range(1, first)),
         )
 
     # ---- the parts ----
@@ -601,7 +615,9 @@ def _failure(error: Exception) -> BiginError:
         reason = f"{type(error).__name__}: {error}"
     except Exception:  # a text of strangers
         reason = type(error).__name__
-    failure = BiginValidationError(f"the mail cannot be made ({reason[:MAX_REASON_LENGTH]})")
+    may_pass = isinstance(error, (ConnectionError, TimeoutError))  # of an object storage
+    error_class = BiginConnectionError if may_pass else BiginValidationError
+    failure = error_class(f"the mail cannot be made ({reason[:MAX_REASON_LENGTH]})")
     failure.__cause__ = error
     return failure
 
@@ -613,12 +629,17 @@ def _place(error: BiginError) -> str | None:
 
 
 def _unknown(
-    record: RecordRef | None, verdict: Verdict, decision: Decision, *, cause: BaseException | None = None
+    record: RecordRef | None,
+    verdict: Verdict,
+    decision: Decision,
+    *,
+    is_scheduled: bool,
+    cause: BaseException | None = None,
 ) -> Outcome:
     """Say that a mail may have been sent and is not found, and what a person can do."""
     code = verdict.error.code if isinstance(verdict, Unreadable) else None
     remedy = "clear the task to send it"
-    if not isinstance(verdict, Absent):
+    if not isinstance(verdict, Absent) or is_scheduled:
         remedy = f'set on_unknown_outcome="resend" and {remedy}'
     error: BiginError
     if decision == "later":

@@ -272,7 +272,8 @@ def match_rows(
             if (stored[item] == "refused") == refused:
                 candidates[by(item)].append(name)
         for position in sorted(unmatched) if candidates else ():
-            names = candidates.get(own(position) or "")
+            digest_of = own(position)
+            names = candidates.get(digest_of) if digest_of else None
             if names:
                 matched.entries[position] = names.pop(0)
                 del entries[matched.entries[position]]
@@ -289,7 +290,7 @@ def match_rows(
         take(refused, lambda item: item.mail, described_mail)
     left: defaultdict[str, list[Name]] = defaultdict(list)
     for name, item in entries.items():
-        if stored[item] != "refused":
+        if stored[item] != "refused" and item.who:
             left[item.who].append(name)
     matched.left = left
     used = {item.name for item in stored}

@@ -11,7 +11,8 @@ import logging
 import math
 import secrets
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -96,11 +97,23 @@ class Go:
 # ---- what earlier tries have left ----
 
 
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Never take a read that fails for "nothing is there"."""
+    try:
+        yield
+    except Exception as error:
+        raise BiginJournalError(
+            f"the state of the mails could not be read from Airflow ({_name(error)}), so nothing is sent"
+        ) from error
+
+
+@_reading()
 def recall(attempt: TaskAttempt) -> Go:
     """
     Read what earlier tries have left, and tell which go this try belongs to.
 
-    :raises Exception: what the store raises: a read that fails is never "nothing is there".
+    :raises BiginJournalError: if it cannot be read.
     """
     store = attempt.store
     if not store.keeps:
@@ -157,6 +170,7 @@ def recall(attempt: TaskAttempt) -> Go:
     return go
 
 
+@_reading()
 def read_claims(attempt: TaskAttempt, go: Go) -> tuple[set[str], bool]:
     """
     Read which mails are known to be other sends: of this go and of all before it.
@@ -309,7 +323,8 @@ class Journal:
     def save(self) -> None:
         """Write the results since the last write. If that fails, the next try looks for the mails."""
         with self._lock:
-            if not self.is_dirty:
+            # A head that says that all is done must not outlive a try that does not end so.
+            if not self.is_dirty and not self._go.is_complete:
                 return
             try:
                 self._write_head()
@@ -324,6 +339,9 @@ class Journal:
         """
         with self._lock:
             if self._go.is_complete and not self.is_dirty:
+                return
+            if self._attempt.is_inner:  # whether the task around it will be green, nobody knows yet
+                self.save()
                 return
             self._ask_airflow()
             try:
@@ -407,7 +425,12 @@ class Journal:
         """Write, or delete."""
         self._persist(self._put_once, name, value)
 
-    def _persist(self, operation: Callable[..., Any], *arguments: Any) -> Any:
+    def _persist(
+        self,
+        operation: Callable[..., Any],
+        *arguments: Any,
+        failure: str = "the state of the mails could not be written to Airflow",
+    ) -> Any:
         """Try again and again for some time; if it is not confirmed, the journal is closed."""
         began = self._clock.monotonic()
         retrying = Retrying(
@@ -423,9 +446,7 @@ class Journal:
             self.close(error)
             raise
         except Exception as error:
-            failed = BiginJournalError(
-                f"the state of the mails could not be written to Airflow ({_name(error)}), so nothing is sent"
-            )
+            failed = BiginJournalError(f"{failure} ({_name(error)}), so nothing is sent")
             self.close(failed)
             raise failed from error
 
@@ -445,14 +466,14 @@ class Journal:
             raise BiginStaleAttemptError("another try of this task has begun, so this one sends nothing")
         is_asked = self._clock.monotonic() - self._asked_at <= MAX_WORD_AGE
         if (is_deletion or head is None) and not is_asked:
-            self._ask_airflow()
+            self._ask_once()
 
     def _ask_airflow(self) -> None:
-        try:
-            self._attempt.ensure_wanted()
-        except BiginStaleAttemptError as error:
-            self.close(error)
-            raise
+        """Make sure that Airflow counts on this try; if it does not say so, the journal is closed."""
+        self._persist(self._ask_once, failure="Airflow does not say whether it still counts on this try")
+
+    def _ask_once(self) -> None:
+        self._attempt.ensure_wanted()
         self._asked_at = self._clock.monotonic()
 
     def _may_pass(self, error: BaseException) -> bool:
@@ -460,7 +481,7 @@ class Journal:
         if not isinstance(error, Exception) or isinstance(error, BiginStaleAttemptError):
             return False
         try:
-            self._ask_airflow()
+            self._ask_once()
         except BiginStaleAttemptError:
             raise
         except Exception as unanswered:

@@ -34,6 +34,8 @@ TIME_TOLERANCE = 60.0
 ZONE_ERROR = 14 * 3600.0
 #: ``Date`` headers have whole seconds, and lists may be some seconds off.
 CLOCK_TOLERANCE = 5.0
+#: Seconds for which a stored window is waited for, at most: an hour is the longest timeout of a connection.
+MAX_WAIT = 4600.0
 #: Seconds, on both sides, by which the own clock may differ from Bigin's where that cannot be asked.
 CLOCK_SKEW = 300.0
 
@@ -166,11 +168,8 @@ def settle(
     :param scene: what else is known; what is found is claimed in it.
     :param each: ``map``, or one that makes several calls at a time.
     """
-    # A stored window is not believed to end later than one that begins now.
-    until = min(
-        max(suspect.window[1] for suspect in suspects.values()) + CLOCK_TOLERANCE,
-        new_window(client, lease=CLOCK_SKEW)[1],
-    )
+    until = max(suspect.window[1] for suspect in suspects.values()) + CLOCK_TOLERANCE
+    until = min(until, bigin_time(client) + MAX_WAIT)
     verdicts: dict[Name, Verdict] = {}
     pauses = [*PAUSES]
     while True:

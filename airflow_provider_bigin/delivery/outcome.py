@@ -12,7 +12,7 @@ Status = Literal["sent", "already_sent", "failed", "unknown", "skipped"]
 STATUSES: tuple[Status, ...] = ("sent", "already_sent", "failed", "unknown", "skipped")
 
 #: Characters kept of the text of an error.
-MAX_DETAIL_LENGTH = 300
+MAX_DETAIL_LENGTH = 500
 
 
 @dataclass(frozen=True, slots=True)

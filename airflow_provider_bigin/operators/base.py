@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property, partial
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_bigin.api.errors import BiginConfigurationError, BiginError
 from airflow_provider_bigin.compose.upstream import has_reference, is_reference, mapped_from_upstream
-from airflow_provider_bigin.version_compat import AirflowFailException, BaseOperator
+from airflow_provider_bigin.version_compat import AirflowFailException, AirflowTaskTimeout, BaseOperator
 
 if TYPE_CHECKING:
     import jinja2
@@ -157,7 +158,9 @@ class BiginMailOperator(BiginOperator):
         Push the task's result to XCom, before it is written down that all is done: what Airflow pushes later
         might fail.
         """
-        if self.do_xcom_push and context["task"].task_id == self.task_id:
+        from airflow_provider_bigin.delivery.attempt import is_same_task
+
+        if self.do_xcom_push and is_same_task(context["task"], self):
             xcoms["return_value"] = result
         for key, value in xcoms.items():
             context["ti"].xcom_push(key=key, value=value)
@@ -168,6 +171,8 @@ class BiginMailOperator(BiginOperator):
 
         Airflow 3 lets a task that it has given up on go on for seconds after SIGTERM; what is raised here
         interrupts it. ``SystemExit`` is no ``Exception``, so nothing on the way takes it for a failed call,
-        an open intent stays open, and Airflow retries.
+        an open intent stays open, and Airflow retries. After ``execution_timeout`` the task has ended
+        already, and what Airflow is about to raise says so.
         """
-        raise SystemExit("the task was told to stop")
+        if not isinstance(sys.exc_info()[1], AirflowTaskTimeout):
+            raise SystemExit("the task was told to stop")

@@ -168,13 +168,15 @@ class BiginBulkSendMailOperator(BiginMailOperator):
         ) as delivery:
             outcomes = delivery.deliver()
             self.log.info("%s.", results.describe(outcomes))
-            if results_path:
-                write_table(results_path, results.COLUMNS, results.result_rows(outcomes))
+            for line in results.doubts(outcomes):
+                self.log.warning(line)
             result = {
                 **results.summarize(outcomes),
                 "results_path": str(results_path) if results_path else None,
             }
             self.hand_over(context, result)
+            if results_path:
+                write_table(results_path, results.COLUMNS, results.result_rows(outcomes))
             if error := results.undelivered(outcomes, self.fail_on, is_last_try=delivery.is_last_try):
                 raise error
             delivery.complete()

@@ -65,8 +65,15 @@ def undelivered(outcomes: Sequence[Outcome], fail_on: FailOn, *, is_last_try: bo
     return BiginPartialDeliveryError(
         describe(outcomes),
         hint="The task's result says which and why. Clear the task to send what is left; mails in doubt are"
-        " looked for first",
+        ' looked for first, and sent again only with on_unknown_outcome="resend"',
     )
+
+
+def doubts(outcomes: Sequence[Outcome]) -> Iterator[str]:
+    """Say of some mails that may have been sent why that is not known; without addresses."""
+    unknown = [(row, outcome) for row, outcome in enumerate(outcomes) if outcome.status == "unknown"]
+    for row, outcome in unknown[:MAX_REASONS]:
+        yield f"Row {row}: {outcome.error}"
 
 
 def describe(outcomes: Sequence[Outcome]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.faults.exhaustive import GREEN, TWICE, Case, Chooser, Harness, every_way, explore
+from tests.faults.exhaustive import GREEN, TWICE, Case, explore
 
 
 @pytest.mark.parametrize("store", ["state store", "variables", "none"])
@@ -29,18 +29,3 @@ def test_no_schedule_breaks_the_promise(store, mails):
 def test_a_broken_rule_is_found(mutant, violation, faults):
     report = explore(Case(faults=faults), mutant, stop_at_first=True)
     assert report.violations[violation]
-
-
-def test_a_segment_that_no_head_counts_is_deleted_with_the_rest():
-    schedule = ["Airflow does not answer", "write of head fails"]
-    with Harness(Case("variables", mails=3)) as harness:
-        beginning = harness.beginning()
-        world = next(
-            after
-            for chooser in every_way(beginning.faults)
-            for after, _ in [harness.attempt(beginning, chooser)]
-            if chooser.said == schedule
-        )
-        assert any("segment" in name for name, _ in world.kept)
-        world, _ = harness.attempt(world, Chooser([], faults=0))
-        assert (world.state, world.kept) == ("success", ())

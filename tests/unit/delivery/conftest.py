@@ -32,7 +32,14 @@ def make_attempt(airflow: Airflow) -> Any:
     }
 
     def make(number: int = 1, *, kind: str = "store", **changes: Any) -> TaskAttempt:
-        told = {"max_tries": 3, "clear_number": 0, "retries": 3, "run": "2026", "run_start": 1000.0}
+        told = {
+            "max_tries": 3,
+            "clear_number": 0,
+            "retries": 3,
+            "run": "2026",
+            "run_start": 1000.0,
+            "is_inner": False,
+        }
         identity = ("dag", "run", "task", -1)
         return TaskAttempt(
             identity,

@@ -151,7 +151,7 @@ class TestTries:
             raise OSError("no supervisor")
 
         monkeypatch.setattr(attempt.store, "read", fail)
-        with pytest.raises(OSError, match="no supervisor"):
+        with pytest.raises(BiginJournalError, match="could not be read from Airflow"):
             recall(attempt)
 
 
@@ -535,3 +535,23 @@ class TestVariables:
 def test_where_nothing_is_kept_only_a_first_try_begins_anew(make_attempt, number, max_tries, is_known, asked):
     go = recall(make_attempt(number, kind="none", max_tries=max_tries))
     assert (go.is_known, go.asked) == (is_known, asked)
+
+
+def test_a_segment_that_no_head_came_to_count_is_deleted_with_the_rest(airflow, make_attempt, clock):
+    attempt = make_attempt(1, kind="variables")
+    journal = Journal(attempt, recall(attempt), clock, lambda: (clock.now, clock.now + 105))
+    journal.begin()
+    attempt.store.write("segment.0", {"left": "by a head that could not be written"})
+    send(journal, "row")
+    journal.complete()
+    assert airflow.values == {}
+
+
+def test_whether_a_task_around_the_operator_is_green_is_not_known(airflow, make_attempt, clock, kind):
+    attempt = make_attempt(1, kind=kind, is_inner=True)
+    journal = Journal(attempt, recall(attempt), clock, lambda: (clock.now, clock.now + 105))
+    journal.begin()
+    send(journal, "row")
+    journal.complete()
+    go = recall(make_attempt(2, kind=kind, is_inner=True, max_tries=4, clear_number=1))
+    assert words(go) == {"row": "done"}
