@@ -23,7 +23,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
-.PHONY: help demo ui test test-airflow test-unit test-system fault-run bench lint types format environment constraints build clean
+.PHONY: help demo ui test test-airflow coverage test-unit test-system fault-run bench lint types format environment constraints build clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1:\2/p' $(MAKEFILE_LIST) | awk -F: '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -39,6 +39,9 @@ ui: $(READY) ## Airflow in the browser, with the example DAGs and a local Bigin
 test: lint types test-airflow ## lint, types, and all tests
 
 test-airflow: $(READY) ## all tests on one line of Airflow (AIRFLOW=2.11)
+	$(PYTEST)
+
+coverage: $(READY) ## all tests, and what of the package they run (slow)
 	$(PYTEST) --cov --cov-report=term
 
 test-unit: $(READY) ## unit and sandbox tests alone (AIRFLOW=3.0 PYTHON=3.10)
