@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -32,6 +33,8 @@ def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def airflow(airflow_home: Path, sandbox: SandboxControl) -> Callable[..., None]:
     """Run a command of Airflow, with a folder of DAGs and a connection to the sandbox."""
+    # A new sandbox knows no token of the one before; of too many that are refused, no more are asked for.
+    shutil.rmtree(airflow_home / "bigin", ignore_errors=True)
 
     def run(folder: Path, *command: str, may_fail: bool = False) -> None:
         _airflow(
