@@ -41,7 +41,7 @@ def go_on(instance, event, now):
 @pytest.mark.parametrize(("policy", "event", "is_sent", "settings", "decision"), CELLS)
 @pytest.mark.parametrize("store", ["store", "variables"], indirect=True)
 def test_an_open_mail(make_instance, sandbox, kill_after, clock, policy, event, is_sent, settings, decision):
-    sandbox.add_mail("Contacts", "5000000000000000101", to=["x@example.net"], ago=60)
+    sandbox.add_mail("Contacts", "5000000000000000101", to=["x@example.net"], ago=90)
     instance = make_instance(on_unknown_outcome=policy)
     kill_after(instance, 1, sent=is_sent)
     sandbox.settings(**settings)
@@ -83,7 +83,7 @@ def test_a_mail_that_was_refused(make_instance, sandbox, clock, policy, event, i
 @pytest.mark.parametrize("settings", [{}, {"emails_key": "unknown"}], ids=["absent", "in doubt"])
 @pytest.mark.parametrize("store", ["store"], indirect=True)
 def test_one_post_for_each_mail_and_try(make_instance, sandbox, clock, policy, settings):
-    sandbox.add_mail("Contacts", "5000000000000000101", to=["x@example.net"], ago=60)
+    sandbox.add_mail("Contacts", "5000000000000000101", to=["x@example.net"], ago=90)
     sandbox.settings(**settings)
     sandbox.fault("send_mail", "dropped", times=None)
     with pytest.raises((errors.BiginOutcomePendingError, AirflowFailException)):

@@ -78,7 +78,7 @@ def file_others(sandbox):
     def file(record_id):
         for minutes in range(12):
             sandbox.add_mail(
-                "Contacts", record_id, to=["x@example.net"], subject=f"No. {minutes}", ago=60 * (minutes + 1)
+                "Contacts", record_id, to=["x@example.net"], subject=f"No. {minutes}", ago=90 + 60 * minutes
             )
         return 12
 
