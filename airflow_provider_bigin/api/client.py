@@ -128,8 +128,8 @@ class BiginClient:
         :param module: ``Contacts``, ``Accounts`` (Companies) or ``Pipelines`` (Deals).
         :param record_id: id of the record that the mail is filed under.
         :param mail: the mail.
-        :param before_post: called right before the request, and again before the one that follows a refused
-            token.
+        :param before_post: called twice right before the request, of which only the second counts in the
+            request's time; and again before the one that follows a refused token.
         :raises BiginOutcomeUnknownError: if nothing tells whether the mail was sent.
         :raises BiginValidationError: if Bigin refuses the mail.
         :raises BiginError: for anything else, see :mod:`airflow_provider_bigin.api.errors`; the mail was
@@ -345,7 +345,7 @@ class BiginClient:
     ) -> Any:
         from requests.exceptions import RequestException
 
-        from airflow_provider_bigin.api.deadline import AnswerTooLargeError
+        from airflow_provider_bigin.api.deadline import AnswerTooLargeError, time_limit
 
         request = f"{method} /bigin/v2/{path}"
         origin = self._origin(token)
@@ -353,15 +353,18 @@ class BiginClient:
             before()
         begun = self.clock.monotonic()
         try:
-            response = self._session.request(
-                method,
-                f"{origin}/bigin/v2/{path}",
-                # As `auth`, so that no ~/.netrc entry replaces it.
-                auth=lambda prepared: _authorised(prepared, token),
-                timeout=self.timeout,
-                allow_redirects=False,
-                **content,
-            )
+            with time_limit(self.timeout):
+                if before:
+                    before()  # now it is quick, and whoever is frozen after it has no time left for a byte
+                response = self._session.request(
+                    method,
+                    f"{origin}/bigin/v2/{path}",
+                    # As `auth`, so that no ~/.netrc entry replaces it.
+                    auth=lambda prepared: _authorised(prepared, token),
+                    timeout=self.timeout,
+                    allow_redirects=False,
+                    **content,
+                )
         except AnswerTooLargeError as error:
             raise BiginServerError(str(error), request=request) from None
         except RequestException as error:

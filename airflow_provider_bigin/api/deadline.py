@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import io
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from http.client import HTTPResponse
 from math import inf
@@ -47,9 +49,9 @@ class DeadlineAdapter(HTTPAdapter):
 
         :raises AnswerTooLargeError: if the answer has more than ``MAX_ANSWER_SIZE`` bytes.
         """
-        _deadline.set(SYSTEM_CLOCK.monotonic() + (inf if timeout is None else timeout))
-        response = super().send(request, stream, timeout, **kwargs)
-        response._content = _read_to_the_end(response)  # what requests takes for the body from here on
+        with time_limit(inf if timeout is None else timeout):
+            response = super().send(request, stream, timeout, **kwargs)
+            response._content = _read_to_the_end(response)  # what requests takes for the body from here on
         return response
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
@@ -63,6 +65,18 @@ class DeadlineAdapter(HTTPAdapter):
         if isinstance(manager, ProxyManager):
             manager.pool_classes_by_scheme = _POOLS
         return manager
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """
+    Limit the time of what is done in here: no request sends a byte after it, and none has longer for itself.
+    """
+    token = _deadline.set(min(_deadline.get(), SYSTEM_CLOCK.monotonic() + seconds))
+    try:
+        yield
+    finally:
+        _deadline.reset(token)
 
 
 def _read_to_the_end(response: Response) -> bytes:

@@ -33,6 +33,8 @@ POINTS: dict[str, tuple[Any, str]] = {
     "default sender": (client.BiginClient, "get_from_addresses"),
     "intent": (journal.Journal, "record_intents"),
     "POST": (journal.Journal, "ensure_postable"),
+    # After the last check. The first request with a token, as the connection names a sender.
+    "first byte": (client, "_authorised"),
     "end": (journal.Journal, "complete"),
 }
 CONSTANTS = {

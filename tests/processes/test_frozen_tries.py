@@ -112,6 +112,12 @@ def order(request: pytest.FixtureRequest, sandbox: SandboxControl, tmp_path: Pat
     )
 
 
+def with_sender(order: Order) -> Order:
+    """A connection that names its sender, so that the POST is the first request with a token."""
+    extra = {**order.connection["extra"], "from_email": "ada@example.com"}
+    return replace(order, connection={**order.connection, "extra": extra})
+
+
 def next_try(order: Order) -> Order:
     """The try that takes over."""
     return Order(
@@ -160,6 +166,20 @@ def test_a_mail_of_which_its_successor_has_not_told_yet(
     assert sandbox.mail_count() == 1
 
 
+@pytest.mark.parametrize("number", [1, 14])
+def test_a_mail_of_which_no_byte_has_left(
+    order: Order, sandbox: SandboxControl, start: Callable[[Order], Try], number: int
+) -> None:
+    ids = sandbox.add_contacts(number)
+    order = with_sender(replace(order, record_ids=ids))
+    frozen = start(replace(order, stops_before="first byte"))
+    frozen.wait_until_stopped()
+    take_over(start, order)
+    frozen.wake()
+    assert frozen.end()[0] in REPLACED
+    assert sandbox.mail_counts() == dict.fromkeys(ids, 1)
+
+
 @pytest.mark.parametrize("without", ["lease", "refusal"])
 def test_each_protection_is_needed(
     order: Order, sandbox: SandboxControl, start: Callable[[Order], Try], without: Any
@@ -172,8 +192,7 @@ def test_each_protection_is_needed(
     assert sandbox.mail_count() == 2
 
 
-# Once all five at a time have left: between a thread's last check and its first byte nothing can be promised.
-@pytest.mark.parametrize(("sent", "switches_often"), [(5, False), (5, True), (10, True)])
+@pytest.mark.parametrize(("sent", "switches_often"), [(5, False), (1, True), (5, True), (8, True)])
 def test_many_mails_of_which_some_are_under_way(
     order: Order, sandbox: SandboxControl, start: Callable[[Order], Try], sent: int, switches_often: bool
 ) -> None:
