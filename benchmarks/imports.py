@@ -1,5 +1,5 @@
 """
-Time to import the operator, over Airflow's bare ``BaseOperator``, beside the operators of other providers.
+CPU time to import the operator, over Airflow's bare ``BaseOperator``, beside the operators of other providers.
 
 Each import happens in a new process, the modules in turn, so that all meet the same machine; the best of the
 rounds counts.
@@ -18,7 +18,7 @@ MODULES = {
     "http": "from airflow.providers.http.operators.http import HttpOperator",
     "slack": "from airflow.providers.slack.operators.slack_webhook import SlackWebhookOperator",
 }
-SCRIPT = "import time; start = time.perf_counter(); {statement}; print(time.perf_counter() - start)"
+SCRIPT = "import time; start = time.process_time(); {statement}; print(time.process_time() - start)"
 
 
 def seconds_to_import(statement: str) -> float:
