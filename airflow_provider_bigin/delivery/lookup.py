@@ -340,34 +340,40 @@ def _agreement(suspect: Suspect, email: Email, content: str | None, digests: Dig
     when = _when(suspect, email, digests)
     if not _shares_something(suspect, email, digests):
         return None
-    if when == "far" or (when == "near" and suspect.is_marked and content is not None):
+    lacks_its_marker = suspect.is_marked and content is not None
+    if when == "far" or (when == "near" and lacks_its_marker):
         return None
     has_subject = bool(email.subject) and digests.subject(email.subject or "") == suspect.subject
     people = None if email.people is None else digests.people(email.people)
     has_people = people == suspect.people
     is_content = None if content is None else digests.content(content) == suspect.content
-    if has_subject and has_people and when == "then" and is_content is not False:
+    is_then = when == "then" or (when == "rounded" and not lacks_its_marker)
+    if has_subject and has_people and is_then and is_content is not False:
         return "full"
+    could_be_then = when in ("then", "rounded", "unknown")
     if is_content is False:
         could_be = has_subject and (has_people or people is None)
-        return "partial" if could_be and when in ("then", "unknown") else None
-    if is_content or when in ("then", "unknown"):
+        return "partial" if could_be and could_be_then else None
+    if is_content or could_be_then:
         return "partial"
     return "partial" if has_subject and has_people else None
 
 
 def _when(suspect: Suspect, email: Email, digests: Digests) -> str:
-    """Tell how an entry's time fits: ``then``, ``near`` as in another zone, ``far``, or ``unknown``."""
+    """
+    Tell how an entry's time fits: ``then``, ``rounded`` if it may be that of a minute, ``near`` as in another
+    zone, ``far``, or ``unknown``.
+    """
     if email.time is None:
         return "unknown"
     if suspect.scheduled and digests.time(email.time) == suspect.scheduled:
         return "then"
     since, until = suspect.window
-    rounded = TIME_TOLERANCE if email.time % 60 == 0 else 0.0
-    for distance, name in ((CLOCK_TOLERANCE, "then"), (ZONE_ERROR, "near")):
-        if since - distance - rounded <= email.time <= until + distance:
-            return name
-    return "far"
+    if since - CLOCK_TOLERANCE <= email.time <= until + CLOCK_TOLERANCE:
+        return "then"
+    if email.time % 60 == 0 and since - CLOCK_TOLERANCE - TIME_TOLERANCE <= email.time <= since:
+        return "rounded"
+    return "near" if since - ZONE_ERROR <= email.time <= until + ZONE_ERROR else "far"
 
 
 def _shares_something(suspect: Suspect, email: Email, digests: Digests) -> bool:

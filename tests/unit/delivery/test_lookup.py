@@ -90,7 +90,7 @@ def test_absent(sightings):
         pytest.param(unread(people=("GRACE@example.org", "Ada@Example.org")), id="order and case"),
         pytest.param(unread(subject=" Your\n  invoice"), id="folded subject"),
         pytest.param(unread(time=50 * HOUR + 30 - 3), id="3 s early"),
-        pytest.param(unread(time=50 * HOUR), id="cut to the minute"),
+        pytest.param(unread(time=50 * HOUR), id="cut to the minute, not to be read"),
         pytest.param(unread(time=50 * HOUR + 130), id="100 s late"),
     ],
 )
@@ -115,6 +115,7 @@ def test_found_by_agreement(suspect, sighting):
         pytest.param([seen("Lunch?")], id="a colleague's with the same subject"),
         pytest.param([seen(markers=[FOREIGN])], id="the same but for its marker"),
         pytest.param([seen(subject="Re-written")], id="same content, other subject"),
+        pytest.param([seen(time=50 * HOUR)], id="the same, unmarked, of the minute before"),
     ],
 )
 def test_in_doubt(sightings):
