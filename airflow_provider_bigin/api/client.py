@@ -27,9 +27,12 @@ from airflow_provider_bigin.api.errors import (
     BiginConnectionError,
     BiginCreditLimitError,
     BiginError,
+    BiginFileRefusedError,
     BiginInvalidRequestError,
     BiginNotFoundError,
+    BiginOptedOutError,
     BiginOutcomeUnknownError,
+    BiginPermissionError,
     BiginServerError,
     BiginTokenLimitError,
     BiginTokenRefusedError,
@@ -38,6 +41,7 @@ from airflow_provider_bigin.api.errors import (
     seconds_or_none,
 )
 from airflow_provider_bigin.api.files import File, checked_size
+from airflow_provider_bigin.api.images import image_address
 from airflow_provider_bigin.api.mail import Mail
 from airflow_provider_bigin.api.oauth import without_auth
 from airflow_provider_bigin.api.records import RecordRef, parse_module, parse_record_id
@@ -57,6 +61,8 @@ PAGE_SIZE = 200
 MAX_PAGES = 5000
 #: Recipients that Bigin may name as left out, at most: as many as a mail can have.
 MAX_BLOCKED = 150
+#: Whether a contact wants no mail.
+OPT_OUT_FIELD = "Email_Opt_Out"
 #: How often a call that may be repeated is made, and the seconds before the second one.
 READ_ATTEMPTS = 3
 READ_PAUSE = 1.0
@@ -132,15 +138,22 @@ class BiginClient:
             request's time; and again before the one that follows a refused token.
         :raises BiginOutcomeUnknownError: if nothing tells whether the mail was sent.
         :raises BiginValidationError: if Bigin refuses the mail.
+        :raises BiginFileRefusedError: if it refuses an id of ``attachments``; another upload may help.
+        :raises BiginOptedOutError: if the contact wants no mail.
         :raises BiginError: for anything else, see :mod:`airflow_provider_bigin.api.errors`; the mail was
             surely not sent.
         """
-        path = f"{parse_module(module)}/{parse_record_id(record_id)}/actions/send_mail"
+        module = parse_module(module)
+        path = f"{module}/{parse_record_id(record_id)}/actions/send_mail"
         request = f"POST /bigin/v2/{path}"
         try:
             answer = self._call("POST", path, json={"data": [mail.as_json()]}, before=before_post)
         except BiginInvalidRequestError as error:
-            raise _recast(error, BiginValidationError, hint=error.hint) from error
+            raise _mail_refused(error) from error
+        except BiginPermissionError as error:
+            if error.code == "NO_PERMISSION" and self._has_opted_out(module, record_id):
+                raise _opted_out(error) from error
+            raise
         except (BiginServerError, BiginConnectionError) as error:
             if error.request != request or was_never_sent(error.__cause__):
                 raise  # the accounts server failed, or no connection was made: the mail did not leave
@@ -173,6 +186,20 @@ class BiginClient:
         # One request for each: a file that is too large would fail all the others of its request. An orphan
         # of a repeated upload does no harm.
         return [self._repeated(partial(self._upload_file, file)) for file in files]
+
+    def upload_image(self, file: File) -> str:
+        """
+        Upload an image to show in the text of mails.
+
+        See https://www.bigin.com/developer/docs/apis/v2/upload-files.html
+
+        :param file: as for :meth:`upload_files`.
+        :return: its address, for the ``src`` of an ``img``.
+        :raises BiginValidationError: if it is missing, empty or too large.
+        """
+        checked_size(file, "images")
+        file_id = self._repeated(partial(self._upload_file, file, params={"type": "inline"}))
+        return image_address(self._origin(self._tokens.get()), file_id)
 
     def get_emails(self, module: str, record_id: str, *, type: str | None = None) -> Iterator[dict[str, Any]]:
         """
@@ -429,11 +456,21 @@ class BiginClient:
             position = {"page_token": token}
         raise _endless(path, f"more than {MAX_PAGES} pages")
 
-    def _upload_file(self, file: File) -> str:
+    def _has_opted_out(self, module: str, record_id: str) -> bool:
+        """Tell why Bigin refuses to mail a contact; where that cannot be read, the refusal stays as it is."""
+        if module != "Contacts":
+            return False
+        try:
+            contact = self.get_record(module, record_id, fields=[OPT_OUT_FIELD])
+        except BiginError:
+            return False
+        return contact is not None and contact.get(OPT_OUT_FIELD) is True
+
+    def _upload_file(self, file: File, **how: Any) -> str:
         # Read here: from Python 3.12 on, requests does not see that a file of Airflow's stores can be read.
         with file.open("rb") as opened:
             content = opened.read()
-        answer = self._call("POST", "files", files={"file": (file.name, content)})
+        answer = self._call("POST", "files", files={"file": (file.name, content)}, **how)
         details = _mapping(next(iter(_items(answer, "data")), {}).get("details"))
         file_id = id_or_none(details.get("id"))
         if file_id is None:
@@ -526,6 +563,29 @@ def _sent_mail(answer: Any, mail: Mail, request: str) -> SentMail:
     for email, why in blocked:
         log.warning("The mail was sent, but Bigin left out %s: %s", email, why)
     return SentMail(message_id, blocked)
+
+
+def _mail_refused(error: BiginError) -> BiginError:
+    """Tell the refusal of a file's id, which another upload cures, from all others."""
+    place = str(error.details.get("json_path") or error.details.get("api_name"))
+    is_about_file = "attachments" in place or "no file exists" in error.message.lower()
+    if error.code != "INVALID_DATA" or not is_about_file:
+        return _recast(error, BiginValidationError, hint=error.hint)
+    hint = "An uploaded file may be good for one mail only, or for some time: upload it again"
+    return _recast(error, BiginFileRefusedError, hint=hint)
+
+
+def _opted_out(error: BiginError) -> BiginError:
+    """Say what a refused permission means for a contact who wants no mail."""
+    return BiginOptedOutError(
+        "the contact has opted out of e-mail",
+        status=error.status,
+        code=error.code,
+        details={"api_name": OPT_OUT_FIELD},
+        request=error.request,
+        hint=f"Mail only those who may be mailed; with criteria ({OPT_OUT_FIELD}:equals:false)"
+        " BiginRecordsOperator reads no others",
+    )
 
 
 def _outcome_unknown(error: BiginError, request: str) -> BiginOutcomeUnknownError:

@@ -134,7 +134,11 @@ class BiginScopeError(BiginError):
 
 
 class BiginPermissionError(BiginError):
-    """The Bigin user may not do this, or the person opted out of mail."""
+    """The Bigin user may not do this."""
+
+
+class BiginOptedOutError(BiginPermissionError):
+    """The contact has opted out of e-mail, so Bigin sends none."""
 
 
 class BiginNotFoundError(BiginError):
@@ -147,6 +151,10 @@ class BiginInvalidRequestError(BiginError, ValueError):
 
 class BiginValidationError(BiginInvalidRequestError):
     """The mail itself is wrong: an address, a field, its size. Nothing was sent."""
+
+
+class BiginFileRefusedError(BiginValidationError):
+    """Bigin knows no file under an id that the mail attaches; it was used up, or is too old."""
 
 
 class BiginOutcomeUnknownError(BiginError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import IO, Any, Protocol
 
 from airflow_provider_bigin.api.errors import BiginValidationError
@@ -30,11 +30,14 @@ class File(Protocol):
         """Open the file."""
 
 
-def check_attachable(files: Sequence[File], *, already_attached: int = 0) -> None:
+def check_attachable(
+    files: Sequence[File], *, images: Iterable[File] = (), already_attached: int = 0
+) -> None:
     """
-    Refuse files that Bigin would not attach to one mail.
+    Refuse files that Bigin would not attach to one mail, or show in it.
 
     :param files: what is to be uploaded.
+    :param images: what is to be shown in the text.
     :param already_attached: the number of the mail's other attachments.
     :raises BiginValidationError: naming the file, its size and the limit.
     """
@@ -46,26 +49,29 @@ def check_attachable(files: Sequence[File], *, already_attached: int = 0) -> Non
         raise BiginValidationError(
             f"files: {total:,} bytes together, but Bigin allows {MAX_ATTACHMENTS_SIZE:,} for one mail"
         )
+    for image in images:
+        checked_size(image, "images")
 
 
-def checked_size(file: File) -> int:
+def checked_size(file: File, field: str = "files") -> int:
     """
     Return the size of a file that Bigin takes, in bytes.
 
+    :param field: the name of the argument, for the error.
     :raises BiginValidationError: if it is missing, empty or too large.
     """
     try:
         size = int(file.stat().st_size) if file.is_file() else None
     except OSError as error:
         raise BiginValidationError(
-            f"files: {str(file)!r} cannot be read ({error.strerror or type(error).__name__})"
+            f"{field}: {str(file)!r} cannot be read ({error.strerror or type(error).__name__})"
         ) from None
     if size is None:
-        raise BiginValidationError(f"files: there is no file {str(file)!r}")
+        raise BiginValidationError(f"{field}: there is no file {str(file)!r}")
     if size == 0:
-        raise BiginValidationError(f"files: {str(file)!r} is empty, and Bigin takes no empty files")
+        raise BiginValidationError(f"{field}: {str(file)!r} is empty, and Bigin takes no empty files")
     if size > MAX_FILE_SIZE:
         raise BiginValidationError(
-            f"files: {str(file)!r} has {size:,} bytes, but Bigin allows {MAX_FILE_SIZE:,}"
+            f"{field}: {str(file)!r} has {size:,} bytes, but Bigin allows {MAX_FILE_SIZE:,}"
         )
     return size

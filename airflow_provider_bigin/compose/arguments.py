@@ -27,6 +27,7 @@ MAIL_FIELDS = (
     "scheduled_time",
     "attachments",
     "files",
+    "images",
 )
 
 
@@ -35,28 +36,36 @@ def mail_arguments(holder: Any) -> dict[str, Any]:
     return {name: getattr(holder, name) for name in MAIL_FIELDS}
 
 
-def compose_draft(fields: Mapping[str, Any], files: Sequence[File], *, may_be_empty: bool = False) -> Draft:
+def compose_draft(
+    fields: Mapping[str, Any],
+    files: Sequence[File],
+    images: Mapping[str, File],
+    *,
+    may_be_empty: bool = False,
+) -> Draft:
     """
     Check the fields of a mail and make its draft, without any request.
 
-    :param fields: :data:`MAIL_FIELDS`, of which ``files`` is not used. Without a ``record_id`` the mail is
-        filed under the record of the first recipient.
+    :param fields: :data:`MAIL_FIELDS`, of which ``files`` and ``images`` are not used. Without a
+        ``record_id`` the mail is filed under the record of the first recipient.
     :param files: to be uploaded and attached.
+    :param images: to be uploaded and shown, by their names in the content.
     :param may_be_empty: whether a mail without content is meant.
     :raises BiginValidationError: naming the field and the offending part.
     """
     from airflow_provider_bigin.api.mail import Mail
     from airflow_provider_bigin.api.records import RecordSearch, parse_module, read_record
+    from airflow_provider_bigin.compose.images import check_images
     from airflow_provider_bigin.delivery.message import Draft
 
-    mail = Mail.compose(
-        **{name: fields[name] for name in MAIL_FIELDS if name not in ("record_id", "module", "files")}
-    )
+    others = ("record_id", "module", "files", "images")
+    mail = Mail.compose(**{name: fields[name] for name in MAIL_FIELDS if name not in others})
     if not mail.content.strip() and not may_be_empty:
         raise BiginValidationError("content: it is empty; give the text of the mail, or a template file")
+    check_images(mail, images)
     record = (
         RecordSearch(parse_module(fields["module"]), mail.to[0].email.casefold())
         if fields["record_id"] in (None, "")
         else read_record(fields["module"], fields["record_id"])
     )
-    return Draft(record, mail, tuple(files))
+    return Draft(record, mail, tuple(files), images)

@@ -9,7 +9,8 @@ from urllib.parse import unquote
 
 from airflow_provider_bigin.api.errors import BiginValidationError
 from airflow_provider_bigin.api.text import quoted
-from airflow_provider_bigin.hooks.paths import list_paths, to_path
+from airflow_provider_bigin.compose.images import named_images
+from airflow_provider_bigin.hooks.paths import list_paths, to_path, to_paths
 
 if TYPE_CHECKING:
     from airflow_provider_bigin.api.files import File
@@ -18,28 +19,48 @@ if TYPE_CHECKING:
 _URL = re.compile(r"(?P<place>[^:/\x00-\x1f]+://[^/\x00-\x1f]*)/(?P<path>[^\x00-\x1f]*)")
 
 
-def files_below(value: Any, root: Any) -> list[File]:
+def read_files(value: Any, root: Any, *, is_data: bool) -> list[File]:
+    """
+    Read ``files``.
+
+    :param value: as :func:`~airflow_provider_bigin.hooks.paths.to_paths` takes it.
+    :param root: see :func:`files_below`.
+    :param is_data: whether somebody else than the DAG's author names them.
+    """
+    return files_below(value, root) if is_data else to_paths(value, "files")
+
+
+def read_images(value: Any, root: Any, *, is_data: bool) -> dict[str, File]:
+    """Read ``images``, by name; otherwise as :func:`read_files`."""
+    return {
+        name: files_below([path], root, "images")[0] if is_data else to_path(path, "images")
+        for name, path in named_images(value).items()
+    }
+
+
+def files_below(value: Any, root: Any, field: str = "files") -> list[File]:
     """
     Read one path or several that somebody else than the DAG's author names.
 
     :param value: as :func:`~airflow_provider_bigin.hooks.paths.to_paths` takes it; relative paths are below
         ``root``.
     :param root: directory, or URL prefix such as ``s3://conn@bucket/reports``.
+    :param field: the name of the argument, for the error.
     :raises BiginValidationError: if something is not a path, or not below ``root`` once links are resolved,
         or if there is no ``root``.
     """
-    paths = [_plain(path) for path in list_paths(value, "files")]
+    paths = [_plain(path) for path in list_paths(value, field)]
     if paths and root in (None, ""):
         raise BiginValidationError(
-            "files: rows and outputs of other tasks name files only below files_root, which is not set"
+            f"{field}: rows and outputs of other tasks name files only below files_root, which is not set"
         )
-    return [_file_below(path, _plain(root)) for path in paths]
+    return [_file_below(path, _plain(root), field) for path in paths]
 
 
-def _file_below(path: str, root: str) -> File:
+def _file_below(path: str, root: str, field: str) -> File:
     file = _object_below(path, root) if "://" in root else _local_below(path, Path(root).resolve())
     if file is None:
-        raise BiginValidationError(f"files: {quoted(path)} is not below files_root, {root!r}")
+        raise BiginValidationError(f"{field}: {quoted(path)} is not below files_root, {root!r}")
     return file
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_bigin.api.files import File, check_attachable
 from airflow_provider_bigin.api.mail import Address
 from airflow_provider_bigin.api.records import RecordRef, RecordSearch
+from airflow_provider_bigin.compose.images import with_uploaded
 from airflow_provider_bigin.compose.records import find_record
 from airflow_provider_bigin.compose.single_flight import SingleFlightCache
 from airflow_provider_bigin.delivery.message import Draft, Message
@@ -44,25 +45,35 @@ class Completion:
         self._find_record: SingleFlightCache[RecordSearch, RecordRef] = SingleFlightCache(
             lambda search: call(partial(find_record, hook, search))
         )
-        self._upload: SingleFlightCache[_Named, str] = SingleFlightCache(
-            lambda named: call(lambda: hook.get_conn().upload_files([named.file]))[0]
+        self._upload_anew: Callable[[_Named], str] = lambda named: call(
+            lambda: hook.get_conn().upload_files([named.file])[0]
+        )
+        #: Once for all mails, until Bigin refuses an id: then once for each.
+        self._upload: Callable[[_Named], str] = SingleFlightCache(self._upload_anew)
+        self._upload_image: SingleFlightCache[_Named, str] = SingleFlightCache(
+            lambda named: call(lambda: hook.get_conn().upload_image(named.file))
         )
         self._default_sender: SingleFlightCache[None, Address] = SingleFlightCache(
             lambda _: call(lambda: hook.default_sender)
         )
-        self._check: SingleFlightCache[tuple[tuple[_Named, ...], int], None] = SingleFlightCache(
-            lambda which: check_attachable([named.file for named in which[0]], already_attached=which[1])
+        self._check: SingleFlightCache[tuple[tuple[_Named, ...], tuple[_Named, ...], int], None] = (
+            SingleFlightCache(
+                lambda which: check_attachable(
+                    [named.file for named in which[0]],
+                    images=[named.file for named in which[1]],
+                    already_attached=which[2],
+                )
+            )
         )
-
         self._warn: SingleFlightCache[str, None] = SingleFlightCache(log.warning)
 
     def check_files(self, draft: Draft) -> None:
         """
-        Make sure that a draft's files can be attached, each looked at once.
+        Make sure that a draft's files can be attached, and its images shown; each is looked at once.
 
         :raises BiginValidationError: naming the file.
         """
-        self._check((_named(draft.files), len(draft.mail.attachments)))
+        self._check((_named(draft.files), _named(draft.images.values()), len(draft.mail.attachments)))
 
     def locate(self, record: RecordRef | RecordSearch) -> RecordRef:
         """
@@ -82,16 +93,30 @@ class Completion:
         if not draft.mail.subject.strip():
             self._warn("subject: it is empty, and a mail goes out without one.")
         record = self.locate(draft.record)
-        uploaded = tuple(self._upload(named) for named in _named(draft.files))
-        mail = draft.mail
-        return Message(
-            record,
-            replace(
-                mail,
-                sender=mail.sender or self._default_sender(None),
-                attachments=(*mail.attachments, *uploaded),
-            ),
+        mail = with_uploaded(
+            draft.mail,
+            {name: self._upload_image(_Named(str(file), file)) for name, file in draft.images.items()},
         )
+        mail = replace(mail, sender=mail.sender or self._default_sender(None))
+        return _with_files(Message(record, mail), draft.files, self._upload)
+
+    def renew(self, message: Message) -> Message:
+        """
+        Upload the files of a message again: Bigin refused an id. All that follow get ids of their own, too.
+
+        :raises BiginError: if that fails.
+        :raises OSError: if a file cannot be read any more.
+        """
+        self._upload = self._upload_anew
+        kept = message.mail.attachments[: -len(message.files)]
+        without = Message(message.record, replace(message.mail, attachments=kept))
+        return _with_files(without, message.files, self._upload_anew)
+
+
+def _with_files(message: Message, files: tuple[File, ...], upload: Callable[[_Named], str]) -> Message:
+    uploaded = tuple(map(upload, _named(files)))
+    mail = replace(message.mail, attachments=(*message.mail.attachments, *uploaded))
+    return replace(message, mail=mail, files=files)
 
 
 def _named(files: Iterable[File]) -> tuple[_Named, ...]:

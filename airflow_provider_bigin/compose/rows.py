@@ -15,7 +15,7 @@ from uuid import UUID
 from airflow_provider_bigin.api.errors import BiginConfigurationError, BiginValidationError
 from airflow_provider_bigin.api.records import RecordRef, read_record
 from airflow_provider_bigin.compose.arguments import MAIL_FIELDS, compose_draft
-from airflow_provider_bigin.compose.attachments import files_below
+from airflow_provider_bigin.compose.attachments import read_files, read_images
 
 if TYPE_CHECKING:
     from airflow_provider_bigin.api.files import File
@@ -49,7 +49,7 @@ class SingleMail:
 
     def __init__(self, draft: Draft, completion: Completion) -> None:
         self._draft = draft
-        self.locate, self.complete = completion.locate, completion
+        self.locate, self.complete, self.renew = completion.locate, completion, completion.renew
 
     def __len__(self) -> int:
         return 1
@@ -78,6 +78,7 @@ class RowBatch:
     :param rows: one for each mail.
     :param arguments: :data:`MAIL_FIELDS` of the operator, for what a row does not name.
     :param files: those that the operator attaches, where a row names none.
+    :param images: those that the operator shows, where a row names none.
     :param templates: the operator's subject and content.
     :param row_fields: which of :data:`MAIL_FIELDS` rows may name.
     :param files_root: below which they may name files.
@@ -90,6 +91,7 @@ class RowBatch:
         rows: Sequence[Any],
         arguments: Mapping[str, Any],
         files: Sequence[File],
+        images: Mapping[str, File],
         templates: RowTemplates,
         *,
         row_fields: Collection[str],
@@ -104,10 +106,11 @@ class RowBatch:
         self._rows = rows
         self._arguments = arguments
         self._files = files
+        self._images = images
         self._templates = templates
         self._row_fields = frozenset(row_fields)
         self._files_root = files_root
-        self.locate, self.complete = completion.locate, completion
+        self.locate, self.complete, self.renew = completion.locate, completion, completion.renew
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -143,8 +146,12 @@ class RowBatch:
             )
         fields = {**self._arguments, **{name: row[name] for name in named}}
         fields |= self._templates.render(row, fields["mail_format"], leave=named)
-        files = files_below(row["files"], self._files_root) if "files" in row else self._files
-        return compose_draft(fields, files)
+        files, images, root = self._files, self._images, self._files_root
+        if "files" in row:
+            files = read_files(row["files"], root, is_data=True)
+        if "images" in row:
+            images = read_images(row["images"], root, is_data=True)
+        return compose_draft(fields, files, images)
 
 
 def canonical(value: Any) -> str:

@@ -9,18 +9,20 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
+from dataclasses import replace
 from functools import cached_property, partial
 from itertools import islice
 from types import TracebackType
 from typing import Literal, NamedTuple, TypeVar
 
-from airflow_provider_bigin.api.client import BiginClient, SentMail
+from airflow_provider_bigin.api.client import OPT_OUT_FIELD, BiginClient, SentMail
 from airflow_provider_bigin.api.errors import (
     BiginConnectionError,
     BiginError,
     BiginInvalidRequestError,
     BiginJournalError,
     BiginNotFoundError,
+    BiginOptedOutError,
     BiginOutcomePendingError,
     BiginOutcomeUnknownError,
     BiginPermissionError,
@@ -57,7 +59,7 @@ from airflow_provider_bigin.delivery.lookup import (
     settle,
     unread,
 )
-from airflow_provider_bigin.delivery.message import Batch, Message
+from airflow_provider_bigin.delivery.message import Batch, Message, post_renewed
 from airflow_provider_bigin.delivery.outcome import Outcome
 from airflow_provider_bigin.delivery.policy import Decision, OnUnknownOutcome, decide
 from airflow_provider_bigin.delivery.state import Intent, Result, Window, text
@@ -209,17 +211,17 @@ class Delivery:
         """
         Write, once the results are handed over, that the task is about to succeed.
 
-        If all mails are out, whoever clears it then wants all of them sent again; else what is left.
+        If nothing is left to do, whoever clears it then wants all mails sent again; else what is left.
 
         :raises BiginStaleAttemptError: if Airflow has given up on this try.
         """
-        if self._are_all_delivered():
+        if self._are_all_settled():
             self._journal.complete()
         else:
             self._journal.save()
 
-    def _are_all_delivered(self) -> bool:
-        return all(outcome and outcome.is_delivered for outcome in self._outcomes)
+    def _are_all_settled(self) -> bool:
+        return all(outcome and outcome.is_settled for outcome in self._outcomes)
 
     def _way_to_send_again(self) -> str:
         return "start a new run" if self._attempt.is_inner else "clear the task once more"
@@ -249,7 +251,7 @@ class Delivery:
         looks = self._look_for_earlier(questions)
         todo += [question.position for question in questions if self._may_be_sent(question, looks)]
         is_asked_again = not go.is_new and (go.is_complete or go.asked == self._attempt.number)
-        if is_asked_again and self._are_all_delivered():
+        if is_asked_again and self._are_all_settled():
             log.info("All this was sent before. To send it again, %s.", self._way_to_send_again())
         return sorted(todo)
 
@@ -267,12 +269,7 @@ class Delivery:
         if decision == "done":
             self._finish(position, Outcome("already_sent", word.record, word.message_id))
         elif decision == "report":
-            error = BiginError(
-                f"Bigin refused this mail in try {word.attempt} ({word.detail or 'it gave no reason'})",
-                code=word.error,
-                hint="Mend the cause, then clear the task to send it",
-            )
-            self._finish(position, Outcome("failed", word.record, error=error))
+            self._finish(position, Outcome.of_failure(word.record, _stored_refusal(word)))
         return decision == "send"
 
     def _may_be_sent(self, question: Question, looks: Mapping[Name, Look]) -> bool:
@@ -395,7 +392,7 @@ class Delivery:
         marker = self._marker(item.name)
         mail = with_marker(message.mail, marker, in_text=self._mark_text)
         intent = self._intent(item, message, is_marked=mail is not message.mail)
-        return Ready(position, Message(record, mail), intent)
+        return Ready(position, replace(message, mail=mail), intent)
 
     def _intent(self, item: Item, message: Message, *, is_marked: bool) -> Intent:
         look = self._look_of(message.mail, message.record, (0.0, 0.0))
@@ -416,7 +413,7 @@ class Delivery:
             self._skip(ready.position)
             return
         try:
-            sent = self._limiter.call(partial(self._post, ready))
+            sent = post_renewed(partial(self._post, name), ready.message, self._renewed)
         except BiginOutcomeUnknownError as error:
             self._lost.append((ready, error))
             return
@@ -425,7 +422,7 @@ class Delivery:
             self._limiter.close(error)
             raise
         except BiginError as error:
-            outcome = Outcome("failed", record, error=error)
+            outcome = Outcome.of_failure(record, error)
             self._end_if_general(error)
             if isinstance(error, CONCERNS_ONE_MAIL) and not error.retryable:
                 self._record(ready.intent.item, record, "refused", error=outcome.code, detail=_place(error))
@@ -441,14 +438,21 @@ class Delivery:
             self._record(ready.intent.item, record, "done", message_id=sent.message_id, detail=detail)
         self._finish(ready.position, outcome)
 
-    def _post(self, ready: Ready) -> SentMail:
-        message = ready.message
-        return self._client.send_mail(
-            message.record.module,
-            message.record.id,
-            message.mail,
-            before_post=partial(self._journal.ensure_postable, ready.intent.item.name),
+    def _post(self, name: Name, message: Message) -> SentMail:
+        return self._limiter.call(
+            lambda: self._client.send_mail(
+                message.record.module,
+                message.record.id,
+                message.mail,
+                before_post=partial(self._journal.ensure_postable, name),
+            )
         )
+
+    def _renewed(self, message: Message) -> Message:
+        try:
+            return self._batch.renew(message)
+        except OSError as error:
+            raise _failure(error) from error
 
     def _look_for_lost(self) -> None:
         """Look for the mails whose answers got lost in this try."""
@@ -620,6 +624,18 @@ def _failure(error: Exception) -> BiginError:
     failure = error_class(f"the mail cannot be made ({reason[:MAX_REASON_LENGTH]})")
     failure.__cause__ = error
     return failure
+
+
+def _stored_refusal(word: Result) -> BiginError:
+    """Say again what Bigin said to an earlier try."""
+    if word.detail == OPT_OUT_FIELD:
+        told = f"the contact has opted out of e-mail, as Bigin said in try {word.attempt}"
+        return BiginOptedOutError(told, code=word.error)
+    return BiginError(
+        f"Bigin refused this mail in try {word.attempt} ({word.detail or 'it gave no reason'})",
+        code=word.error,
+        hint="Mend the cause, then clear the task to send it",
+    )
 
 
 def _place(error: BiginError) -> str | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal, NamedTuple
 
+from airflow_provider_bigin.api.images import without_images
 from airflow_provider_bigin.api.mail import MAX_CONTENT_LENGTH, Mail
 from airflow_provider_bigin.api.records import RecordRef
 from airflow_provider_bigin.delivery.message import Batch, Draft
@@ -102,8 +103,8 @@ class Digests:
         return tuple(sorted({self._of("person", email.strip().casefold()) for email in emails}))
 
     def content(self, text: str) -> str:
-        """Digest a content without markers; white space is folded."""
-        return self._of("content", " ".join(without_markers(text).split()))
+        """Digest a content without markers and the addresses of its images; white space is folded."""
+        return self._of("content", " ".join(without_images(without_markers(text)).split()))
 
     def time(self, seconds: float) -> str:
         """Digest a point in time, to the second, in whatever zone it was written."""
@@ -126,7 +127,7 @@ def digest(text: str) -> str:
 def text_of(draft: Draft) -> str:
     """Write down all that the reader gets: the same text in every process."""
     mail = draft.mail
-    files = sorted(file.name for file in draft.files)
+    files = sorted(file.name for file in (*draft.files, *draft.images.values()))
     people = [sorted(address.email.casefold() for address in some) for some in (mail.to, mail.cc, mail.bcc)]
     told = (mail.subject, mail.content, mail.mail_format, mail.scheduled_time, sorted(mail.attachments))
     return _text([*_record(draft), people, *told, files])

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
 
+from airflow_provider_bigin.api.errors import BiginFileRefusedError
 from airflow_provider_bigin.api.files import File
 from airflow_provider_bigin.api.mail import Mail
 from airflow_provider_bigin.api.records import RecordRef, RecordSearch
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -18,19 +22,28 @@ class Draft:
     :param record: what it is filed under, or how that is found.
     :param mail: checked; perhaps without a sender.
     :param files: to be uploaded and attached.
+    :param images: to be uploaded and shown in the content, by their names in it.
     """
 
     record: RecordRef | RecordSearch
     mail: Mail
     files: tuple[File, ...] = ()
+    images: Mapping[str, File] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Message:
-    """A mail that is ready to leave, and the record that it is filed under."""
+    """
+    A mail that is ready to leave.
+
+    :param record: what it is filed under.
+    :param mail: what leaves.
+    :param files: those that were uploaded for it; their ids are its last attachments.
+    """
 
     record: RecordRef
     mail: Mail
+    files: tuple[File, ...] = ()
 
 
 class Batch(Protocol):
@@ -69,3 +82,26 @@ class Batch(Protocol):
 
         :raises Exception: what is wrong with the mail, or with Bigin.
         """
+
+    def renew(self, message: Message) -> Message:
+        """
+        Upload the files of a mail again.
+
+        :raises BiginError: if that fails.
+        :raises OSError: if a file cannot be read any more.
+        """
+
+
+def post_renewed(
+    post: Callable[[Message], Answer], message: Message, renew: Callable[[Message], Message]
+) -> Answer:
+    """
+    Post a mail, and once more with its files uploaded again if Bigin refuses the id of one: by that answer
+    the mail surely did not leave.
+    """
+    try:
+        return post(message)
+    except BiginFileRefusedError:
+        if not message.files:
+            raise
+    return post(renew(message))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from airflow_provider_bigin.api.errors import BiginError
+from airflow_provider_bigin.api.errors import BiginError, BiginOptedOutError
 from airflow_provider_bigin.api.records import RecordRef
 
-Status = Literal["sent", "already_sent", "failed", "unknown", "skipped"]
-STATUSES: tuple[Status, ...] = ("sent", "already_sent", "failed", "unknown", "skipped")
+Status = Literal["sent", "already_sent", "opted_out", "failed", "unknown", "skipped"]
+STATUSES: tuple[Status, ...] = ("sent", "already_sent", "opted_out", "failed", "unknown", "skipped")
 
 #: Characters kept of the text of an error.
 MAX_DETAIL_LENGTH = 500
@@ -20,8 +20,9 @@ class Outcome:
     """
     What became of one mail.
 
-    :param status: ``sent`` by this try, ``already_sent`` by an earlier one, ``failed`` and surely not sent,
-        ``unknown``, or ``skipped`` because the run ended before its turn.
+    :param status: ``sent`` by this try, ``already_sent`` by an earlier one, ``opted_out`` if the contact
+        wants no mail, ``failed`` and surely not sent, ``unknown``, or ``skipped`` because the run ended
+        before its turn.
     :param record: what it is filed under, if that is known.
     :param message_id: of a mail that is out.
     :param error: why it is not out.
@@ -34,10 +35,20 @@ class Outcome:
     error: BiginError | None = None
     blocked: tuple[str, ...] = ()
 
+    @classmethod
+    def of_failure(cls, record: RecordRef | None, error: BiginError) -> Outcome:
+        """Say that a mail was surely not sent."""
+        return cls("opted_out" if isinstance(error, BiginOptedOutError) else "failed", record, error=error)
+
     @property
     def is_delivered(self) -> bool:
         """Whether the mail is out, by whichever try."""
         return self.status in ("sent", "already_sent")
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether there is nothing left to do: the mail is out, or nobody wants it."""
+        return self.is_delivered or self.status == "opted_out"
 
     @property
     def is_retryable(self) -> bool:

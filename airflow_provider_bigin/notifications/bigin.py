@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +60,7 @@ class BiginNotifier(BaseNotifier):
     :param scheduled_time: when Bigin shall send the mail; at once if not given. (templated)
     :param attachments: ids of files that are already uploaded. (templated)
     :param files: paths of files to upload and attach. (templated)
+    :param images: paths of images that the content shows, by name. (templated)
     :param bigin_conn_id: id of the connection. (templated)
     """
 
@@ -82,6 +83,7 @@ class BiginNotifier(BaseNotifier):
         scheduled_time: datetime | str | None = None,
         attachments: Sequence[str] | None = None,
         files: Sequence[str | os.PathLike[str]] | str | None = None,
+        images: Mapping[str, str | os.PathLike[str]] | None = None,
         bigin_conn_id: str = "bigin_default",
         **kwargs: Any,
     ) -> None:
@@ -100,6 +102,7 @@ class BiginNotifier(BaseNotifier):
         self.scheduled_time = scheduled_time
         self.attachments = attachments
         self.files = files
+        self.images = images
         self.bigin_conn_id = bigin_conn_id
 
     def __call__(self, *args: Any) -> None:
@@ -154,7 +157,7 @@ class BiginNotifier(BaseNotifier):
     def _draft(self, context: Context) -> Draft:
         from airflow_provider_bigin.api.text import encodable
         from airflow_provider_bigin.compose.arguments import compose_draft, mail_arguments
-        from airflow_provider_bigin.hooks.paths import to_paths
+        from airflow_provider_bigin.compose.attachments import read_files, read_images
         from airflow_provider_bigin.notifications.default_mail import as_html, as_text, read_context
 
         fields, event = mail_arguments(self), read_context(context)
@@ -164,7 +167,9 @@ class BiginNotifier(BaseNotifier):
             fields["content"] = as_text(event) if self.mail_format == "text" else as_html(event)
         for name in ("subject", "content"):  # an exception may quote the name of a file that is not UTF-8
             fields[name] = encodable(str(fields[name]))
-        return compose_draft(fields, to_paths(self.files, "files"))
+        files = read_files(self.files, None, is_data=False)
+        images = read_images(self.images, None, is_data=False)
+        return compose_draft(fields, files, images)
 
     def _rendered(self, context: Context) -> BiginNotifier:
         """

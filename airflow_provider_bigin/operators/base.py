@@ -71,13 +71,6 @@ class BiginOperator(BaseOperator):
                 f"{name}: {getattr(self, name)!r} must be one of {', '.join(known)}"
             )
 
-    def read_files(self, files: Any, root: Any) -> list[File]:
-        """Read the paths of ``files``, those of another task only below a root."""
-        from airflow_provider_bigin.compose.attachments import files_below
-        from airflow_provider_bigin.hooks.paths import to_paths
-
-        return files_below(files, root) if "files" in self.from_upstream else to_paths(files, "files")
-
     def _do_render_template_fields(
         self,
         parent: Any,
@@ -127,6 +120,18 @@ class BiginMailOperator(BiginOperator):
 
     on_unknown_outcome: OnUnknownOutcome
     mark_text: bool
+    files: Any
+    images: Any
+    files_root: Any
+
+    def read_files(self) -> tuple[list[File], dict[str, File]]:
+        """Read the paths of ``files`` and ``images``, those of another task only below ``files_root``."""
+        from airflow_provider_bigin.compose.attachments import read_files, read_images
+
+        return (
+            read_files(self.files, self.files_root, is_data="files" in self.from_upstream),
+            read_images(self.images, self.files_root, is_data="images" in self.from_upstream),
+        )
 
     def delivery(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_bigin.api.errors import BiginConfigurationError
@@ -60,9 +60,9 @@ class BiginBulkSendMailOperator(BiginMailOperator):
     :param subject: template, at most 1,000 characters when rendered.
     :param content: template, at most 100,000 characters when rendered, or the name of a template file that
         ends in ``.html``, ``.txt``, ``.md``, ``.jinja2`` or ``.j2``.
-    :param record_id: for what rows do not name, as are ``to`` to ``files``; see
+    :param record_id: for what rows do not name, as are ``to`` to ``images``; see
         :class:`~airflow_provider_bigin.operators.bigin.BiginSendMailOperator`. A file that many mails have is
-        uploaded once. (templated)
+        uploaded once, unless Bigin wants one for each. (templated)
     :param row_fields: what rows may name of a mail; a row that names more fails.
     :param files_root: directory or URL prefix below which files have to be that a row or another task names.
         (templated)
@@ -74,8 +74,8 @@ class BiginBulkSendMailOperator(BiginMailOperator):
     :param on_unknown_outcome: what to do when it cannot be told whether a mail was sent; see
         :class:`~airflow_provider_bigin.operators.bigin.BiginSendMailOperator`. (templated)
     :param mark_text: end ``text`` mails with a line that identifies them; ``html`` mails carry it unseen.
-    :return: the number of mails with each status (``sent``, ``already_sent``, ``failed``, ``unknown``,
-        ``skipped``) and under ``rows`` what became of each row, for at most 1,000 of them.
+    :return: the number of mails with each status (``sent``, ``already_sent``, ``opted_out``, ``failed``,
+        ``unknown``, ``skipped``) and under ``rows`` what became of each row, for at most 1,000 of them.
     """
 
     template_fields: Collection[str] = (
@@ -107,6 +107,7 @@ class BiginBulkSendMailOperator(BiginMailOperator):
         scheduled_time: datetime | str | None = None,
         attachments: Sequence[str] | None = None,
         files: Sequence[str | os.PathLike[str]] | str | None = None,
+        images: Mapping[str, str | os.PathLike[str]] | None = None,
         row_fields: Collection[str] = ROW_FIELDS,
         files_root: str | os.PathLike[str] | None = None,
         max_concurrency: int = 5,
@@ -133,6 +134,7 @@ class BiginBulkSendMailOperator(BiginMailOperator):
         self.scheduled_time = scheduled_time
         self.attachments = attachments
         self.files = files
+        self.images = images
         self.row_fields = row_fields
         self.files_root = files_root
         self.max_concurrency = max_concurrency
@@ -201,8 +203,9 @@ class BiginBulkSendMailOperator(BiginMailOperator):
         from airflow_provider_bigin.compose.rows import RowBatch, read_rows
         from airflow_provider_bigin.compose.templates import RowTemplates
 
-        files = self.read_files(self.files, self.files_root)
-        check_attachable(files)  # what all rows share is checked before the first of them
+        files, images = self.read_files()
+        # What all rows share is checked before the first of them.
+        check_attachable(files, images=images.values())
         # The DAG's environment, but never the one that makes Python objects of texts.
         dag = self.get_dag()
         environment = dag.get_template_env(force_sandboxed=True) if dag else self.get_template_env()
@@ -215,6 +218,7 @@ class BiginBulkSendMailOperator(BiginMailOperator):
             read_rows(self.mails(context) if callable(self.mails) else self.mails),
             mail_arguments(self),
             files,
+            images,
             RowTemplates(environment, context, sources),
             row_fields=self.row_fields,
             files_root=self.files_root,

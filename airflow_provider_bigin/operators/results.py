@@ -54,12 +54,14 @@ def undelivered(outcomes: Sequence[Outcome], fail_on: FailOn, *, is_last_try: bo
     """
     Tell whether the task has failed, and make the error.
 
-    What a later try may send is left to it; ``fail_on`` judges what no retry is left for.
+    What a later try may send is left to it; ``fail_on`` judges what no retry is left for, and not those who
+    have opted out.
     """
     if any(outcome.is_retryable for outcome in outcomes) and not is_last_try:
         return BiginMailsLeftError(f"{describe(outcomes)}; the next try sends what is left")
-    number = sum(not outcome.is_delivered for outcome in outcomes)
-    has_failed = {"any": number > 0, "all": 0 < number == len(outcomes), "never": False}[fail_on]
+    wanted = [outcome for outcome in outcomes if outcome.status != "opted_out"]
+    number = sum(not outcome.is_delivered for outcome in wanted)
+    has_failed = {"any": number > 0, "all": 0 < number == len(wanted), "never": False}[fail_on]
     if not has_failed:
         return None
     return BiginPartialDeliveryError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_bigin.compose.arguments import MAIL_FIELDS
@@ -64,8 +64,10 @@ class BiginSendMailOperator(BiginMailOperator):
         once if not given. (templated)
     :param attachments: ids of files that are already uploaded. (templated)
     :param files: paths of local files, or URLs of Airflow's object storage, to upload and attach. (templated)
-    :param files_root: directory or URL prefix below which ``files`` have to be if they come from another
-        task. (templated)
+    :param images: paths of images to show in the text of an ``html`` mail, by name: ``<img src="cid:chart">``
+        shows that of ``{"chart": path}``. (templated)
+    :param files_root: directory or URL prefix below which ``files`` and ``images`` have to be if they come
+        from another task. (templated)
     :param bigin_conn_id: id of the connection. (templated)
     :param dry_run: check everything, log who would get the mail, and send nothing.
     :param durable: remember over retries what was sent. Without it, a retry after a lost answer may send a
@@ -99,6 +101,7 @@ class BiginSendMailOperator(BiginMailOperator):
         scheduled_time: datetime | str | None = None,
         attachments: Sequence[str] | None = None,
         files: Sequence[str | os.PathLike[str]] | str | None = None,
+        images: Mapping[str, str | os.PathLike[str]] | None = None,
         files_root: str | os.PathLike[str] | None = None,
         bigin_conn_id: str = "bigin_default",
         dry_run: bool = False,
@@ -122,6 +125,7 @@ class BiginSendMailOperator(BiginMailOperator):
         self.scheduled_time = scheduled_time
         self.attachments = attachments
         self.files = files
+        self.images = images
         self.files_root = files_root
         self.bigin_conn_id = bigin_conn_id
         self.is_dry_run = dry_run  # BaseOperator has a method of that name
@@ -164,7 +168,7 @@ class BiginSendMailOperator(BiginMailOperator):
         from airflow_provider_bigin.delivery.policy import ON_UNKNOWN_OUTCOME
 
         self.check_choice("on_unknown_outcome", ON_UNKNOWN_OUTCOME)
-        return compose_draft(mail_arguments(self), self.read_files(self.files, self.files_root))
+        return compose_draft(mail_arguments(self), *self.read_files())
 
     def _log_dry_run(self, draft: Draft, completion: Completion) -> None:
         completion.check_files(draft)
@@ -178,6 +182,7 @@ class BiginSendMailOperator(BiginMailOperator):
             "Bcc": ", ".join(map(str, mail.bcc)),
             "Subject": mail.subject,
             "Content": f"{len(mail.content)} characters of {mail.mail_format}",
+            "Images": ", ".join(map(str, draft.images.values())),
             "Attachments": ", ".join((*mail.attachments, *map(str, draft.files))),
             "Scheduled": mail.scheduled_time,
         }

@@ -132,6 +132,16 @@ def unknown_url() -> ApiError:
     return ApiError(404, "INVALID_URL_PATTERN", "Please check if the URL trying to access is a correct one")
 
 
+def unknown_file(index: int) -> ApiError:
+    """Return the refusal of a mail's attachment that nobody uploaded, or that is used up.
+
+    :param index: its place among the attachments.
+    """
+    details = {"api_name": "id", "json_path": f"$.data[0].attachments[{index}].id"}
+    message = "There is no file exists with the given id"
+    return ApiError(400, "INVALID_DATA", message, details, item=True)
+
+
 def missing_parameter(name: str) -> ApiError:
     """Return the refusal of a call without a query parameter that it needs."""
     message = "One of the expected parameter is missing"

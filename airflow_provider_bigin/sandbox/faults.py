@@ -23,6 +23,7 @@ from airflow_provider_bigin.sandbox.answers import (
     sub_concurrency,
     to_json,
     too_many_requests,
+    unknown_file,
 )
 from airflow_provider_bigin.sandbox.settings import Settings
 from airflow_provider_bigin.sandbox.traffic import Call
@@ -166,6 +167,8 @@ EFFECTS: dict[str, Effect] = {
     "limit_reached": Effect(False, _error(ApiError(400, "LIMIT_REACHED", "limit reached", item=True))),
     "invalid_token": Effect(False, _error(invalid_token())),
     "scope_mismatch": Effect(False, _error(scope_mismatch())),
+    "unknown_file": Effect(False, _error(unknown_file(0))),
+    "no_permission": Effect(False, _error(ApiError(403, "NO_PERMISSION", "permission denied"))),
     "custom_error": Effect(False, _error(_SMTP_TROUBLE)),
     "custom_error_after": Effect(True, _error(_SMTP_TROUBLE)),
     "record_locked": Effect(False, _error(ApiError(400, "RECORD_LOCKED", "record is locked", item=True))),

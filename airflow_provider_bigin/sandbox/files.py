@@ -1,4 +1,4 @@
-"""Files: what attachments are made of."""
+"""Files: what attachments are made of, and images in the text of mails."""
 
 from __future__ import annotations
 
@@ -17,11 +17,19 @@ router = APIRouter(prefix="/bigin/v2/files")
 FILES = 10
 FILE_BYTES = 20 * 1024 * 1024
 
+_INSERT = {
+    None: "INSERT INTO file VALUES (?, ?, ?, ?)",
+    "inline": "INSERT INTO image VALUES (?, ?, ?, ?)",
+}
+
 
 @router.post("")
 async def upload(request: Request, sandbox: SandboxOfRequest) -> Response:
     """Take files from the multipart field ``file``; one that is too large refuses them all."""
     authorise(request, sandbox, "ZohoBigin.Files.CREATE")
+    kind = request.query_params.get("type")
+    if kind not in _INSERT:
+        raise ApiError(400, "INVALID_DATA", "invalid data", {"param_name": "type"})
     async with request.form() as form:
         files = [part for part in form.getlist("file") if isinstance(part, UploadFile)]
         _check(files)
@@ -29,7 +37,7 @@ async def upload(request: Request, sandbox: SandboxOfRequest) -> Response:
             (secrets.token_hex(64), file.filename or "", file.content_type, await file.read())
             for file in files
         ]
-    sandbox.store.insert_many("INSERT INTO file VALUES (?, ?, ?, ?)", rows)
+    sandbox.store.insert_many(_INSERT[kind], rows)
     return BiginResponse(
         {
             "data": [

@@ -6,7 +6,10 @@ a policy that neither runs nor loads anything; everything else is escaped by the
 
 from __future__ import annotations
 
+import base64
 import json
+import mimetypes
+import re
 import sqlite3
 from datetime import datetime, timezone
 from pathlib import Path
@@ -41,6 +44,8 @@ BODY_POLICY = (
     "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 )
 
+_IMAGE = re.compile(r"[^\"'\s<>]{0,200}/crm/viewInLineImage\?fileContent=([0-9a-f]{1,200})")
+
 
 @router.head("/")
 async def knock() -> Response:
@@ -68,7 +73,7 @@ async def one_mail(message_id: str, sandbox: SandboxOfRequest) -> Response:
 async def body(message_id: str, sandbox: SandboxOfRequest) -> Response:
     """Show what a mail says, and let none of it do anything."""
     mail = json.loads(_existing(sandbox, message_id)["mail"])
-    html = _TEMPLATES.get_template("body.html").render(mail=mail)
+    html = _TEMPLATES.get_template("body.html").render(mail=_with_images(mail, sandbox))
     return Response(
         html, media_type="text/html", headers={**_COMMON_HEADERS, "content-security-policy": BODY_POLICY}
     )
@@ -78,6 +83,21 @@ async def body(message_id: str, sandbox: SandboxOfRequest) -> Response:
 async def style() -> Response:
     """Return the style of the pages."""
     return Response((_FOLDER / "inbox.css").read_bytes(), media_type="text/css", headers=_COMMON_HEADERS)
+
+
+def _with_images(mail: dict[str, Any], sandbox: Sandbox) -> dict[str, Any]:
+    """Put images into an HTML mail, in place of their addresses: the page loads nothing."""
+    if mail["mail_format"] == "text":
+        return mail
+
+    def as_data(found: re.Match[str]) -> str:
+        row = sandbox.store.row("SELECT name, content FROM image WHERE id = ?", found[1])
+        kind = mimetypes.guess_type(row["name"])[0] if row else None
+        if not row or not kind or not kind.startswith("image/"):
+            return found[0]
+        return f"data:{kind};base64,{base64.b64encode(row['content']).decode()}"
+
+    return {**mail, "content": _IMAGE.sub(as_data, mail["content"] or "")}
 
 
 def _page(sandbox: Sandbox, page: int) -> list[sqlite3.Row]:

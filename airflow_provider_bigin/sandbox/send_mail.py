@@ -16,6 +16,7 @@ from airflow_provider_bigin.sandbox.answers import (
     daily_limit,
     invalid_id,
     invalid_module,
+    unknown_file,
 )
 from airflow_provider_bigin.sandbox.auth import authorise
 from airflow_provider_bigin.sandbox.clock import start_of_day
@@ -68,6 +69,9 @@ async def send_mail(module: str, record_id: str, request: Request, sandbox: Sand
             "attachments": files,
         }
         mails.add(sandbox.store, message_id, taken, raw.decode(), now, sent_at)
+    if sandbox.settings.single_use_files:
+        for file_id in mail["attachments"]:
+            sandbox.store.execute("DELETE FROM file WHERE id = ?", file_id)
     return _success(message_id, blocked, scheduled=sent_at > now)
 
 
@@ -200,8 +204,7 @@ def _checked_files(ids: list[str], sandbox: Sandbox) -> list[dict[str, Any]]:
     for index, file_id in enumerate(ids):
         row = sandbox.store.row("SELECT id, name, length(content) AS size FROM file WHERE id = ?", file_id)
         if row is None:
-            path = f"$.data[0].attachments[{index}].id"
-            raise _invalid("id", path, message="There is no file exists with the given id")
+            raise unknown_file(index)
         files.append(dict(row))
     if sum(file["size"] for file in files) > ATTACHMENTS_BYTES:
         message = "The total size of the attachments exceeds 10 MB"

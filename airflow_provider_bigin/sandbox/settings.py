@@ -40,6 +40,7 @@ class Settings(BaseModel):
     blocked_addresses: list[str] = []
     daily_mail_limit: int | None = None
     scheduling: bool = True
+    single_use_files: bool = False
 
     # The Emails related list
     emails_key: Literal["Emails", "email_related_list", "data", "unknown"] = "Emails"

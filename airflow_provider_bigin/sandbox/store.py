@@ -23,6 +23,9 @@ CREATE TABLE IF NOT EXISTS record (
 CREATE TABLE IF NOT EXISTS file (
     id TEXT PRIMARY KEY, name TEXT NOT NULL, content_type TEXT, content BLOB NOT NULL
 );
+CREATE TABLE IF NOT EXISTS image (
+    id TEXT PRIMARY KEY, name TEXT NOT NULL, content_type TEXT, content BLOB NOT NULL
+);
 CREATE TABLE IF NOT EXISTS mail (
     number INTEGER PRIMARY KEY, message_id TEXT NOT NULL UNIQUE, record_id TEXT NOT NULL,
     received_at REAL NOT NULL, sent_at REAL NOT NULL, addressees INTEGER NOT NULL,
@@ -40,6 +43,7 @@ DELETE FROM token_request;
 DELETE FROM grant_code;
 DELETE FROM record;
 DELETE FROM file;
+DELETE FROM image;
 DELETE FROM mail;
 """
 

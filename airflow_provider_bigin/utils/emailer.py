@@ -60,7 +60,8 @@ def send_email(
     :param to: recipients.
     :param subject: at most 1,000 characters.
     :param html_content: at most 100,000 characters.
-    :param files: paths of files to attach.
+    :param files: paths of files to attach. One that the content shows, by ``<img src="cid:chart.png">``, is
+        an image in the text instead.
     :param dryrun: check everything, find the records, and send nothing.
     :param cc: recipients of a copy.
     :param bcc: recipients of a copy whom the others do not see.
@@ -74,6 +75,7 @@ def send_email(
     :raises BiginError: naming who got no mail, each with the reason. If somebody has no record, nobody got
         any; else the others got theirs.
     """
+    from airflow_provider_bigin.api.images import image_names
     from airflow_provider_bigin.compose.arguments import MAIL_FIELDS, compose_draft
     from airflow_provider_bigin.compose.messages import Completion
     from airflow_provider_bigin.hooks.bigin import BiginHook
@@ -91,7 +93,11 @@ def send_email(
         "reply_to": _reply_to(custom_headers),
         "mail_format": "html",
     }
-    draft = compose_draft(fields, to_paths(files, "files"), may_be_empty=True)
+    shown = image_names(str(html_content))
+    paths = to_paths(files, "files")
+    attached = [path for path in paths if path.name not in shown]
+    images = {path.name: path for path in paths if path.name in shown}
+    draft = compose_draft(fields, attached, images, may_be_empty=True)
     hook = BiginHook(BiginHook.default_conn_name if conn_id in (None, "", UNSET_CONN_ID) else conn_id)
     completion = Completion(hook)
     completion.check_files(draft)
@@ -103,7 +109,7 @@ def send_email(
         for each in drafts:
             log.info("Dry run: %r to %s from %s", subject, _names(each.mail.to), each.record)
     else:
-        _send(hook, [completion(each) for each in drafts])
+        _send(hook, [completion(each) for each in drafts], completion)
 
 
 def _by_record(
@@ -134,25 +140,32 @@ def _by_record(
     return groups
 
 
-def _send(hook: BiginHook, messages: Iterable[Message]) -> None:
+def _send(hook: BiginHook, messages: Iterable[Message], completion: Completion) -> None:
     """
     Send each message, whatever becomes of the others.
 
     :raises BiginError: naming who got none, each with the reason.
     """
+    from airflow_provider_bigin.delivery.message import post_renewed
+
     failed: dict[Address, BiginError] = {}
     copies_left = True
-    for record, mail in ((message.record, message.mail) for message in messages):
+    for message in messages:
+        record, mail = message.record, message.mail
         if not copies_left:
             mail = replace(mail, cc=(), bcc=())  # nobody gets two copies
         try:
-            message_id = hook.post_mail(record, mail).message_id
+            sent = post_renewed(
+                lambda each: hook.post_mail(each.record, each.mail),
+                replace(message, mail=mail),
+                completion.renew,
+            )
         except BiginError as error:
             failed.update(dict.fromkeys(mail.to, error))
             copies_left = copies_left and error.sent == "no"
         else:
             copies_left = False
-            log.info("%r to %s is mail %s of %s.", mail.subject, _names(mail.to), message_id, record)
+            log.info("%r to %s is mail %s of %s.", mail.subject, _names(mail.to), sent.message_id, record)
     if failed:
         raise BiginError(f"not mailed: {_reasons(failed)}")
 

@@ -241,8 +241,34 @@ def test_a_sender_that_is_not_allowed(client):
 
 def test_an_opted_out_contact(client, sandbox):
     (opted_out,) = sandbox.add_records("Contacts", [{"Email": "no@example.org", "Email_Opt_Out": True}])
-    with pytest.raises(errors.BiginPermissionError):
+    with pytest.raises(errors.BiginOptedOutError, match="opted out of e-mail") as error:
         client.send_mail("Contacts", opted_out, MAIL)
+    assert not error.value.retryable
+    assert (error.value.code, error.value.status) == ("NO_PERMISSION", 403)
+    assert sandbox.counts()["records"] == 1
+
+
+def test_a_permission_that_has_nothing_to_do_with_opting_out(client, sandbox):
+    sandbox.fault("send_mail", "no_permission")
+    with pytest.raises(errors.BiginPermissionError, match="permission denied") as error:
+        client.send_mail("Contacts", ADA, MAIL)
+    assert not isinstance(error.value, errors.BiginOptedOutError)
+
+
+@pytest.mark.parametrize("fault", ["scope_mismatch", "dropped", "500_before", "empty_200", "too_deep"])
+def test_an_opt_out_that_cannot_be_read_is_a_permission_like_others(client, sandbox, fault):
+    sandbox.fault("send_mail", "no_permission")
+    sandbox.fault("records", fault, times=None)
+    with pytest.raises(errors.BiginPermissionError, match="permission denied") as error:
+        client.send_mail("Contacts", ADA, MAIL)
+    assert error.value.sent == "no"
+
+
+def test_only_contacts_are_asked_whether_they_opted_out(client, sandbox):
+    sandbox.fault("send_mail", "no_permission")
+    with pytest.raises(errors.BiginPermissionError):
+        client.send_mail("Pipelines", "5000000000000000301", MAIL)
+    assert sandbox.counts()["records"] == 0
 
 
 @pytest.mark.parametrize("key", ["from_address", "from_addresses"])

@@ -202,6 +202,7 @@ def make_batch():
             rows,
             {**dict.fromkeys(MAIL_FIELDS), "module": "Contacts", "mail_format": "html", "org_email": False},
             [],
+            {},
             RowTemplates(environment, {}, {"subject": "{{ mail.name }}", "content": "Dear {{ mail.name }}"}),
             row_fields=("record_id", "module", "to", "subject", "content"),
             files_root=None,
