@@ -61,8 +61,12 @@ def test_no_value_of_another_task_is_rendered(run_dag, sandbox, tmp_path, monkey
     # A name of a file in data is a text; a path is none, but below the author's files_root.
     assert mails["minutes"]["content"].startswith("board_minutes.txt")
     assert len(mails["attached"]["attachments"]) == 1
+    assert "/crm/viewInLineImage?fileContent=" in mails["pictured"]["content"]
     failed = {task for task, state in states.items() if state == "failed"}
-    assert failed == {("no_root", 0), ("outside", 0), ("own_root", 0), ("direct_file", -1), ("own_fields", 0)}
+    assert failed == {
+        *((name, 0) for name in ("no_root", "outside", "unpictured", "own_root", "own_fields")),
+        ("direct_file", -1),
+    }
 
     assert sorted(seen) == [
         ["records", EVIL, "Contacts"],

@@ -31,7 +31,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any, NamedTuple
 from unittest.mock import patch
@@ -69,6 +69,7 @@ class Case:
 
     :param store: ``state store``, ``variables`` or ``none``.
     :param mails: by one operator; more than one in blocks of one, with segments of two results.
+    :param has_file: whether a file is attached, whose id Bigin may refuse.
     """
 
     store: str = "state store"
@@ -76,6 +77,7 @@ class Case:
     on_unknown_outcome: str = "check"
     faults: int = 2
     clears: int = 1
+    has_file: bool = False
 
     @property
     def gap(self) -> float:
@@ -84,14 +86,17 @@ class Case:
 
     def __str__(self) -> str:
         number = "one mail" if self.mails == 1 else f"{self.mails} mails"
-        return f"{number}, {self.store}, {self.on_unknown_outcome}"
+        return f"{number}, {self.store}, {self.on_unknown_outcome}{', a file' if self.has_file else ''}"
 
 
-CASES = tuple(
-    Case(store, mails, policy)
-    for mails, policies in ((1, ("check", "fail", "resend")), (3, ("check",)))
-    for policy in policies
-    for store in ("state store", "variables", "none")
+CASES = (
+    *(
+        Case(store, mails, policy)
+        for mails, policies in ((1, ("check", "fail", "resend")), (3, ("check",)))
+        for policy in policies
+        for store in ("state store", "variables", "none")
+    ),
+    Case(has_file=True),
 )
 
 
@@ -194,6 +199,7 @@ class Try:
         self.outage = ""
         self.unseen: dict[str, str] = {}  # records whose list could not be read, and why
         self.failing: dict[tuple[str, str, str], str] = {}
+        self.file_refusals = 0
         self.broken: list[str] = []
         self.excuses = set(world.excuses)
         self._tokens: Counter[int] = Counter()
@@ -276,6 +282,8 @@ class Try:
             f"{what} refused": "item_error",
             f"Airflow gives up on the try during {what}": None,
         }
+        if self.case.has_file:
+            faults[f"file of {what} unknown"] = "unknown_file"
         fault = self.point(*faults)
         unseen = self.unseen.get(record_id)
         may_in_doubt = self.case.on_unknown_outcome == "resend" and unseen != "unreadable"
@@ -283,7 +291,8 @@ class Try:
             self.excuses.add(RESEND)
         elif unseen:
             self.broken.append(f"{DOUBT}: mail {number}, whose list is {unseen}")
-        self.is_refused |= fault.endswith("refused")
+        self.file_refusals += fault.startswith("file of")
+        self.is_refused |= fault.endswith("refused") or self.file_refusals > 1
         self.is_given_up |= "gives up" in fault
         answer = self.sandbox.exchange(request, faults.get(fault))
         if fault.startswith("dies"):
@@ -523,6 +532,8 @@ def make_task(case: Case) -> Any:
         "from_email": "ada@example.com",
         "on_unknown_outcome": case.on_unknown_outcome,
     }
+    if case.has_file:
+        mail["files"] = __file__
     if case.mails == 1:
         return BiginSendMailOperator(**mail, **rows[0])
     return BiginBulkSendMailOperator(**mail, mails=rows, max_concurrency=1)
@@ -600,16 +611,16 @@ def main() -> None:
     parser.add_argument("--mutant", choices=MUTANTS, help="break a rule, to see that it is found")
     arguments = parser.parse_args()
     cases = [case for case in CASES if (arguments.case or "") in str(case)]
-    print(f"{'case':30} {'schedules':>12} {'tries':>7} {'states':>7}  " + "  ".join(VIOLATIONS))
+    print(f"{'case':38} {'schedules':>12} {'tries':>7} {'states':>7}  " + "  ".join(VIOLATIONS))
     total: Counter[str] = Counter()
     is_broken = False
     for case in cases:
-        case = Case(case.store, case.mails, case.on_unknown_outcome, arguments.faults)
+        case = replace(case, faults=arguments.faults)
         report = explore(case, arguments.mutant, stop_at_first=bool(arguments.mutant))
         figures = "  ".join(f"{report.violations[name]:>{len(name)}}" for name in VIOLATIONS)
         crashed = report.violations["crashed"]
         print(
-            f"{case!s:30} {report.schedules:>12,} {report.tries:>7,} {report.states:>7,}  {figures}"
+            f"{case!s:38} {report.schedules:>12,} {report.tries:>7,} {report.states:>7,}  {figures}"
             f"  {report.seconds:.0f} s{f'  crashed {crashed}' if crashed else ''}",
             flush=True,
         )

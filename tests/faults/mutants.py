@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from airflow_provider_bigin.api.errors import BiginFileRefusedError, BiginOutcomeUnknownError
 from airflow_provider_bigin.delivery import engine, journal, lookup
 from airflow_provider_bigin.delivery.journal import Go, Journal
 from airflow_provider_bigin.delivery.lookup import Absent
@@ -66,6 +67,16 @@ def _each_clear_begins_a_new_go() -> Patches:
     return [(engine, "recall", recall_as_complete)]
 
 
+def _post_again_after_a_lost_answer() -> Patches:
+    def post_renewed(post: Any, message: Any, renew: Any) -> Any:
+        try:
+            return post(message)
+        except (BiginFileRefusedError, BiginOutcomeUnknownError):
+            return post(renew(message))
+
+    return [(engine, "post_renewed", post_renewed)]
+
+
 def _begin_without_a_write() -> Patches:
     return [(Journal, "begin", lambda self: None)]
 
@@ -77,5 +88,6 @@ MUTANTS: dict[str, Callable[[], Patches]] = {
     "complete without asking": _complete_without_asking,
     "never complete": _never_complete,
     "each clear begins a new go": _each_clear_begins_a_new_go,
+    "post again after a lost answer": _post_again_after_a_lost_answer,
     "begin without a write": _begin_without_a_write,
 }

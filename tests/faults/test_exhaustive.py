@@ -15,6 +15,12 @@ def test_no_schedule_breaks_the_promise(store, mails):
     assert not report.stories, "\n".join(report.stories)
 
 
+def test_no_schedule_of_a_mail_whose_file_is_refused_breaks_it():
+    report = explore(Case(has_file=True, faults=1))
+    assert report.schedules > 50
+    assert not report.stories, "\n".join(report.stories)
+
+
 @pytest.mark.parametrize(
     ("mutant", "violation", "faults"),
     [
@@ -24,8 +30,9 @@ def test_no_schedule_breaks_the_promise(store, mails):
         ("complete without asking", TWICE, 1),
         ("never complete", GREEN, 1),
         ("unreadable is absent", TWICE, 2),
+        ("post again after a lost answer", TWICE, 1),
     ],
 )
 def test_a_broken_rule_is_found(mutant, violation, faults):
-    report = explore(Case(faults=faults), mutant, stop_at_first=True)
+    report = explore(Case(faults=faults, has_file=True), mutant, stop_at_first=True)
     assert report.violations[violation]

@@ -88,6 +88,7 @@ class LocalSandbox:
         """Let these be all mails."""
         store = self.sandbox.store
         store.execute("DELETE FROM mail")
+        store.execute("DELETE FROM file")  # each try uploads its own
         store.insert_many("INSERT INTO mail VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", [*mails])
         self.sandbox.traffic.clear()
         self.sandbox.faults.clear()

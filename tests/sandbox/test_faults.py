@@ -57,6 +57,8 @@ def test_whether_the_mail_was_taken(sandbox: SandboxControl, bigin: Client, faul
         ("custom_error", 400, "CUSTOM_ERROR", "SMTP"),
         ("custom_error_after", 400, "CUSTOM_ERROR", "SMTP"),
         ("record_locked", 400, "RECORD_LOCKED", ""),
+        ("no_permission", 403, "NO_PERMISSION", "permission denied"),
+        ("unknown_file", 400, "INVALID_DATA", "no file exists"),
         ("item_error", 200, "NOT_ALLOWED", ""),
     ],
 )

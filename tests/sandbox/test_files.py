@@ -47,6 +47,19 @@ def test_one_file_that_is_too_large_refuses_them_all(bigin: Client):
     assert (answer.status_code, answer.json()["code"]) == (415, "FILE_SIZE_MORE_THAN_ALLOWED_SIZE")
 
 
+def test_an_image_is_no_attachment(bigin: Client):
+    image = {"file": ("a.png", b"a")}
+    answer = bigin.post("/files", params={"type": "inline"}, files=image)
+    [result] = answer.json()["data"]
+    assert result["code"] == "SUCCESS"
+    assert bigin.send_mail(attachments=[{"id": result["details"]["id"]}]).status_code == 400
+
+
+def test_another_type_of_file(bigin: Client):
+    answer = bigin.post("/files", params={"type": "video"}, files={"file": ("a.png", b"a")})
+    assert (answer.status_code, answer.json()["code"]) == (400, "INVALID_DATA")
+
+
 def test_download_of_nothing(sandbox, bigin: Client):
     sandbox.settings(scopes=["ZohoBigin.Files.READ"])
     assert bigin.get("/files", params={"id": "unknown"}).status_code == 204

@@ -115,6 +115,30 @@ def test_the_body_is_a_sandboxed_document_of_its_own(sandbox, bigin: Client):
     assert "script-src" not in rules
 
 
+def shown_image(sandbox, bigin: Client, name: str, content: bytes = b"image", **mail: str) -> str:
+    """Send a mail with an image in its text; return what the inbox shows."""
+    upload = bigin.post("/files", params={"type": "inline"}, files={"file": (name, content)}).json()
+    address = f"{sandbox.url}/crm/viewInLineImage?fileContent={upload['data'][0]['details']['id']}"
+    message_id = bigin.sent(content=f'<b>bold</b><img src="{address}" alt="x">', **mail)
+    assert address in sandbox.mails()[0]["content"]
+    return page(sandbox, f"/mails/{message_id}/body").text
+
+
+def test_an_image_in_the_text_is_shown(sandbox, bigin: Client):
+    body = shown_image(sandbox, bigin, "a.png")
+    assert '<b>bold</b><img src="data:image/png;base64,aW1hZ2U=" alt="x">' in body
+
+
+@pytest.mark.parametrize(("name", "mail"), [("a.html", {}), ("a", {}), ("a.png", {"mail_format": "text"})])
+def test_what_is_no_image_is_not(sandbox, bigin: Client, name, mail):
+    assert "data:" not in shown_image(sandbox, bigin, name, **mail)
+
+
+def test_an_image_that_was_never_uploaded(sandbox, bigin: Client):
+    content = '<img src="https://www.zohoapis.com/crm/viewInLineImage?fileContent=0123">'
+    assert content in page(sandbox, f"/mails/{bigin.sent(content=content)}/body").text
+
+
 def test_a_text_mail_is_shown_as_text(sandbox, bigin: Client):
     message_id = bigin.sent(content="1 < 2\n<b>", mail_format="text")
     body = page(sandbox, f"/mails/{message_id}/body").text

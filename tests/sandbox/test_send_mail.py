@@ -260,6 +260,18 @@ def test_an_unknown_attachment(bigin: Client):
     assert error["details"]["json_path"] == "$.data[0].attachments[0].id"
 
 
+def test_files_that_are_good_for_one_mail(sandbox, bigin: Client):
+    sandbox.settings(single_use_files=True)
+    upload = bigin.post("/files", files={"file": ("a.txt", b"abc")}).json()
+    attachments = [{"id": upload["data"][0]["details"]["id"]}]
+    refused = bigin.send_mail(attachments=attachments, **{"from": {"email": "mallory@example.com"}})
+    assert refused.status_code == 400, "what is refused uses nothing up"
+    assert bigin.send_mail(attachments=attachments).status_code == 200
+    error = item(bigin.send_mail(attachments=attachments))
+    assert error["message"] == "There is no file exists with the given id"
+    assert sandbox.mails()[0]["attachments"][0]["name"] == "a.txt"
+
+
 def test_attachments_that_are_too_large_together(bigin: Client):
     ids = [
         bigin.post("/files", files={"file": (name, b"x" * 6 * 1024 * 1024)}).json()["data"][0]["details"][

@@ -172,6 +172,11 @@ with DAG("upstream_is_data", schedule=None, default_args={"reply_to": "team{{ 21
     mail("attached", files_root=root).expand_kwargs(rows("attached", files="a.txt"))
     mail("no_root").expand_kwargs(rows("no_root", files=f"{root}/a.txt"))
     mail("outside", files_root=root).expand_kwargs(rows("outside", files="../secret.txt"))
+    shown = '<img src="cid:a">'
+    mail("pictured", files_root=root).expand_kwargs(rows("pictured", content=shown, images={"a": "a.txt"}))
+    mail("unpictured", files_root=root).expand_kwargs(
+        rows("unpictured", content=shown, images={"a": "../secret.txt"})
+    )
     mail("own_root").expand_kwargs(rows("own_root", files="/etc/hostname", files_root="/"))
 
     @task

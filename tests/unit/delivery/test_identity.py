@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider_bigin.api.images import image_address, with_addresses
 from airflow_provider_bigin.api.mail import MAX_CONTENT_LENGTH, Mail
 from airflow_provider_bigin.api.records import RecordRef, RecordSearch
 from airflow_provider_bigin.delivery.identity import (
@@ -204,6 +205,21 @@ def test_what_lists_change_of_a_text_does_not_matter():
     marked = '<p>Hi</p> <span class="m-0123456789abcdef-0123456789abcdef"></span>'
     assert DIGESTS.content(marked) == DIGESTS.content("<p>Hi</p>\n")
     assert DIGESTS.people(["B@x.y", " a@x.y"]) == DIGESTS.people(["a@x.y", "b@x.y", "b@x.y"])
+
+
+def test_uploading_images_again_makes_no_other_content():
+    shown = draft(content='<img src="cid:chart">').mail
+    contents = {
+        shown.content,
+        *(with_addresses(shown.content, {"chart": image_address("", x)}) for x in "ab"),
+    }
+    assert len(contents) == 3
+    assert len({DIGESTS.content(content) for content in contents}) == 1
+
+
+def test_another_file_is_another_image():
+    images = [{"chart": SimpleNamespace(name=name)} for name in ("a.png", "b.png")]
+    assert len({DIGESTS.mail(replace(DRAFT, images=each)) for each in (*images, {})}) == 3
 
 
 SCRIPT = """

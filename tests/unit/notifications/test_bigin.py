@@ -115,6 +115,17 @@ def test_content_from_a_file_beside_the_dag(hook, sandbox, make_context, tmp_pat
     assert sandbox.mails()[0]["content"] == "<p>load says no orders</p>"
 
 
+def test_an_image_in_the_text(hook, sandbox, make_context, tmp_path):
+    (tmp_path / "load.png").write_bytes(b"\x89PNG")
+    BiginNotifier(
+        to="ada@example.org",
+        record_id=ADA,
+        content='<img src="cid:chart">',
+        images={"chart": f"{tmp_path}/{{{{ ti.task_id }}}}.png"},
+    )(make_context())
+    assert "/crm/viewInLineImage?fileContent=" in sandbox.mails()[0]["content"]
+
+
 def test_the_default_text_of_a_text_mail_is_no_html(hook, sandbox, make_context):
     BiginNotifier(to="ada@example.org", record_id=ADA, mail_format="text")(make_context())
     assert sandbox.mails()[0]["content"].startswith("report.load: failed\n\nDAG: report\n")
@@ -137,7 +148,7 @@ def test_tasks_that_share_a_notifier_have_their_own_texts(hook, sandbox, make_co
     ("broken", "why"),
     [
         ({"to": "nobody@example.org"}, "no record has the address nobody@example.org"),
-        ({"to": "opted.out@example.org"}, "NO_PERMISSION (HTTP 403)"),
+        ({"to": "opted.out@example.org"}, "the contact has opted out of e-mail"),
         ({"to": "ada.lovelace@example.org", "subject": "{{ nothing.there }}"}, "'nothing' is undefined"),
         ({"to": "ada.lovelace@example.org", "bigin_conn_id": "no_such_connection"}, "no_such_connection"),
     ],

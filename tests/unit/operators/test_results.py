@@ -6,6 +6,7 @@ import pytest
 
 from airflow_provider_bigin.api.errors import (
     BiginMailsLeftError,
+    BiginOptedOutError,
     BiginOutcomeUnknownError,
     BiginPartialDeliveryError,
     BiginRecordLockedError,
@@ -27,6 +28,7 @@ FAILED = Outcome(
     record(3),
     error=BiginValidationError("to: someone@example.org is wrong", code="INVALID_DATA"),
 )
+OPTED_OUT = Outcome.of_failure(record(6), BiginOptedOutError("opted out", code="NO_PERMISSION"))
 LOCKED = Outcome("failed", record(4), error=BiginRecordLockedError("locked", code="RECORD_LOCKED"))
 IN_DOUBT = Outcome("unknown", record(5), error=BiginOutcomeUnknownError("it cannot be told"))
 
@@ -67,6 +69,10 @@ def test_the_description_names_no_addresses():
         ([FAILED, IN_DOUBT], "all", BiginPartialDeliveryError),
         ([FAILED], "never", None),
         ([], "all", None),
+        ([SENT, OPTED_OUT], "any", None),
+        ([OPTED_OUT], "all", None),
+        ([OPTED_OUT, FAILED], "all", BiginPartialDeliveryError),
+        ([OPTED_OUT, FAILED], "any", BiginPartialDeliveryError),
     ],
 )
 @pytest.mark.parametrize("is_last_try", [True, False])

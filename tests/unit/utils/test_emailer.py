@@ -61,7 +61,7 @@ def test_who_has_no_record_is_named_before_anybody_is_mailed(hook, sandbox):
 
 
 def test_who_cannot_be_mailed_is_named_and_the_others_are_mailed(hook, sandbox):
-    with pytest.raises(BiginError, match=r"opted\.out@example\.org .*NO_PERMISSION") as raised:
+    with pytest.raises(BiginError, match=r"opted\.out@example\.org .*opted out of e-mail") as raised:
         send_email("opted.out@example.org,ada.lovelace@example.org", "Failed", "")
     assert "ada.lovelace" not in str(raised.value)
     assert [people(mail) for mail in sandbox.mails()] == [["ada.lovelace@example.org"]]
@@ -127,6 +127,27 @@ def test_files_and_the_one_header_that_bigin_takes(hook, sandbox, tmp_path, capl
     assert len(mail["attachments"]) == 1
     assert mail["reply_to"]["email"] == "dev@example.org"
     assert "left out: x-priority" in caplog.text
+
+
+def test_a_file_that_the_text_shows_is_an_image_in_it(hook, sandbox, tmp_path):
+    """Airflow's own backend gives each attachment its file name as Content-ID."""
+    for name in ("log.txt", "chart.png"):
+        (tmp_path / name).write_text("x")
+    files = [tmp_path / "log.txt", tmp_path / "chart.png"]
+    send_email("ada.lovelace@example.org", "Failed", '<img src="cid:chart.png">', files=files)
+    (mail,) = sandbox.mails()
+    assert [file["name"] for file in mail["attachments"]] == ["log.txt"]
+    assert "/crm/viewInLineImage?fileContent=" in mail["content"]
+
+
+def test_a_file_for_several_contacts_whose_id_is_good_for_one_mail(hook, sandbox, tmp_path):
+    sandbox.settings(single_use_files=True)
+    (tmp_path / "log.txt").write_text("lines")
+    send_email(
+        "ada.lovelace@example.org,grace.hopper@example.org", "Failed", "", files=[tmp_path / "log.txt"]
+    )
+    assert [len(mail["attachments"]) for mail in sandbox.mails()] == [1, 1]
+    assert sandbox.counts()["files"] == 2
 
 
 def test_dry_run_checks_and_finds_but_sends_nothing(hook, sandbox, tmp_path, caplog):
