@@ -1,4 +1,4 @@
-"""Paths that rows or other tasks name: only below the folder that the DAG's author allows."""
+"""Paths of files and images; those that rows or other tasks name, only below the folder that is allowed."""
 
 from __future__ import annotations
 

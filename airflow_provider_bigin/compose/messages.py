@@ -107,6 +107,9 @@ class Completion:
         :raises BiginError: if that fails.
         :raises OSError: if a file cannot be read any more.
         """
+        self._warn(
+            "files: Bigin refused the id of an uploaded file; from now on each mail gets its own upload."
+        )
         self._upload = self._upload_anew
         kept = message.mail.attachments[: -len(message.files)]
         without = Message(message.record, replace(message.mail, attachments=kept))

@@ -58,7 +58,7 @@ class Report:
 
 
 class TestIdsForOneMail:
-    def test_a_file_that_many_mails_have(self, make_bulk_instance, sandbox, report):
+    def test_a_file_that_many_mails_have(self, make_bulk_instance, sandbox, report, caplog):
         sandbox.settings(single_use_files=True)
         rows = people(sandbox, 60)
         instance = make_bulk_instance(rows, files=[report])
@@ -69,6 +69,7 @@ class TestIdsForOneMail:
         # Those that were made before the first refusal, one block and the one behind it, are posted twice.
         assert 61 <= sandbox.counts()["send_mail"] <= 60 + 59
         assert sandbox.counts()["files"] <= 60 + 1
+        assert caplog.text.count("Bigin refused the id of an uploaded file") == 1
 
     def test_ids_that_may_be_shared_are(self, make_bulk_instance, sandbox, report):
         assert make_bulk_instance(people(sandbox, 5), files=[report]).run()["sent"] == 5
