@@ -83,22 +83,31 @@ class Completion:
         """
         return self._find_record(record) if isinstance(record, RecordSearch) else record
 
+    def check(self, draft: Draft) -> Message:
+        """
+        Complete a draft but for files and images, which are only looked at.
+
+        :raises BiginError: if no file is there, or no record has the address.
+        """
+        self.check_files(draft)
+        if not draft.mail.subject.strip():
+            self._warn("subject: it is empty, and a mail goes out without one.")
+        record = self.locate(draft.record)
+        mail = draft.mail
+        return Message(record, replace(mail, sender=mail.sender or self._default_sender(None)))
+
     def __call__(self, draft: Draft) -> Message:
         """
         Make the requests that a draft needs.
 
         :raises BiginError: if one fails, no file is there, or no record has the address.
         """
-        self.check_files(draft)
-        if not draft.mail.subject.strip():
-            self._warn("subject: it is empty, and a mail goes out without one.")
-        record = self.locate(draft.record)
+        message = self.check(draft)
         mail = with_uploaded(
-            draft.mail,
+            message.mail,
             {name: self._upload_image(_Named(str(file), file)) for name, file in draft.images.items()},
         )
-        mail = replace(mail, sender=mail.sender or self._default_sender(None))
-        return _with_files(Message(record, mail), draft.files, self._upload)
+        return _with_files(replace(message, mail=mail), draft.files, self._upload)
 
     def renew(self, message: Message) -> Message:
         """

@@ -110,7 +110,8 @@ class RowBatch:
         self._templates = templates
         self._row_fields = frozenset(row_fields)
         self._files_root = files_root
-        self.locate, self.complete, self.renew = completion.locate, completion, completion.renew
+        self.locate, self.check = completion.locate, completion.check
+        self.complete, self.renew = completion, completion.renew
 
     def __len__(self) -> int:
         return len(self._rows)

@@ -337,7 +337,7 @@ class Delivery:
             draft = self._batch.draft(position)
             record = self._batch.locate(draft.record)
         except Exception as error:
-            self._finish(position, Outcome("failed", self._batch.record(position), error=_failure(error)))
+            self._finish(position, Outcome("failed", self._batch.record(position), error=as_failure(error)))
             return None
         since = self._attempt.run_start
         window = (
@@ -387,7 +387,7 @@ class Delivery:
         except Exception as error:
             if isinstance(error, BiginError):
                 self._end_if_general(error)
-            self._finish(position, Outcome("failed", record, error=_failure(error)))
+            self._finish(position, Outcome("failed", record, error=as_failure(error)))
             return None
         marker = self._marker(item.name)
         mail = with_marker(message.mail, marker, in_text=self._mark_text)
@@ -611,7 +611,7 @@ def _verdict_on_edit(looks: Iterable[Look], *, are_all_open: bool) -> Verdict:
     return next(verdicts[worst] for worst in ("unreadable", "in doubt", "absent") if worst in verdicts)
 
 
-def _failure(error: Exception) -> BiginError:
+def as_failure(error: Exception) -> BiginError:
     """Return an error of Bigin's as it is, and any other as a mail that cannot be made."""
     if isinstance(error, BiginError):
         return error

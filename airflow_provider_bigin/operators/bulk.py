@@ -74,8 +74,14 @@ class BiginBulkSendMailOperator(BiginMailOperator):
     :param on_unknown_outcome: what to do when it cannot be told whether a mail was sent; see
         :class:`~airflow_provider_bigin.operators.bigin.BiginSendMailOperator`. (templated)
     :param mark_text: end ``text`` mails with a line that identifies them; ``html`` mails carry it unseen.
+    :param dry_run: compose all mails, find their records and look at their files, but upload and send
+        nothing. The task succeeds whatever becomes of the rows.
+    :param preview_path: path or object storage URL, ending in ``.html``, of a web page for a dry run to
+        write, which shows the first 20 mails. (templated)
     :return: the number of mails with each status (``sent``, ``already_sent``, ``opted_out``, ``failed``,
-        ``unknown``, ``skipped``) and under ``rows`` what became of each row, for at most 1,000 of them.
+        ``unknown``, ``skipped``) and under ``rows`` what became of each row, for at most 1,000 of them. From
+        a dry run: how many mails are ``ready`` and how many ``failed``, under ``rows`` those that failed, and
+        ``preview``, a Markdown text that shows the first 20 mails, and one as a whole.
     """
 
     template_fields: Collection[str] = (
@@ -83,6 +89,7 @@ class BiginBulkSendMailOperator(BiginMailOperator):
         *MAIL_FIELDS,
         "files_root",
         "results_path",
+        "preview_path",
         "bigin_conn_id",
         "on_unknown_outcome",
     )
@@ -116,6 +123,8 @@ class BiginBulkSendMailOperator(BiginMailOperator):
         bigin_conn_id: str = "bigin_default",
         on_unknown_outcome: OnUnknownOutcome = "check",
         mark_text: bool = False,
+        dry_run: bool = False,
+        preview_path: str | os.PathLike[str] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -143,11 +152,30 @@ class BiginBulkSendMailOperator(BiginMailOperator):
         self.bigin_conn_id = bigin_conn_id
         self.on_unknown_outcome = on_unknown_outcome
         self.mark_text = mark_text
+        self.is_dry_run = dry_run  # BaseOperator has a method of that name
+        self.preview_path = preview_path
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Send the mails that no earlier try has sent, and return what became of all."""
         with ending_the_try():
-            return self._deliver(context)
+            return self._preview(context) if self.is_dry_run else self._deliver(context)
+
+    def _preview(self, context: Context) -> dict[str, Any]:
+        from airflow_provider_bigin.delivery.limiter import ConcurrencyLimiter
+        from airflow_provider_bigin.operators.preview import as_page, look_over
+        from airflow_provider_bigin.utils.outputs import open_output, to_output_path
+        from airflow_provider_bigin.version_compat import ask_supervisor_one_by_one
+
+        self._check_options()
+        ask_supervisor_one_by_one()
+        path = to_output_path(self.preview_path, "preview_path", (".html",)) if self.preview_path else None
+        limiter = ConcurrencyLimiter(self.max_concurrency, self.hook.clock)
+        preview = look_over(self._batch(limiter.call, context), limiter, self.max_concurrency)
+        self.log.info("Dry run: %s. Nothing is sent.", preview.describe())
+        if path:
+            with open_output(path) as page:
+                page.write(as_page(preview))
+        return {**preview.result(), "preview_path": str(path) if path else None}
 
     def _deliver(self, context: Context) -> dict[str, Any]:
         from airflow_provider_bigin.delivery.limiter import ConcurrencyLimiter
@@ -194,6 +222,8 @@ class BiginBulkSendMailOperator(BiginMailOperator):
             raise BiginConfigurationError(
                 f"max_concurrency: {self.max_concurrency!r} must be a number from 1 to {MAX_CONCURRENCY}"
             )
+        if self.preview_path and not self.is_dry_run:
+            raise BiginConfigurationError("preview_path: only a task with dry_run=True writes a preview")
 
     def _batch(self, call: Callable[[Callable[[], Any]], Any], context: Context) -> RowBatch:
         from airflow_provider_bigin.api.files import check_attachable

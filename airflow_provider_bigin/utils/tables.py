@@ -6,11 +6,9 @@ import csv
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Number
-from pathlib import Path
 from typing import Any
 
-from airflow_provider_bigin.api.errors import BiginConfigurationError
-from airflow_provider_bigin.hooks.paths import to_path
+from airflow_provider_bigin.utils.outputs import open_output, to_output_path
 
 EXTENSIONS = (".csv", ".jsonl")
 #: What begins like this is a formula to spreadsheets.
@@ -18,17 +16,8 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def to_table_path(value: Any, field: str) -> Any:
-    """
-    Read the path of a table.
-
-    :param value: a path or URL, see :func:`~airflow_provider_bigin.hooks.paths.to_path`.
-    :param field: the name of the argument, for the error.
-    :raises BiginConfigurationError: if it has another extension.
-    """
-    path = to_path(value, field)
-    if path.suffix.lower() not in EXTENSIONS:
-        raise BiginConfigurationError(f"{field}: {str(path)!r} must end in {' or '.join(EXTENSIONS)}")
-    return path
+    """Read the path of a table; see :func:`~airflow_provider_bigin.utils.outputs.to_output_path`."""
+    return to_output_path(value, field, EXTENSIONS)
 
 
 def write_table(path: Any, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> int:
@@ -41,9 +30,7 @@ def write_table(path: Any, columns: Sequence[str], rows: Iterable[Mapping[str, A
     :return: how many there were.
     """
     number = 0
-    if getattr(path, "protocol", "file") == "file":
-        _make_private(Path(getattr(path, "path", path)))
-    with path.open("w", encoding="utf-8", newline="") as file:
+    with open_output(path) as file:
         is_csv = path.suffix.lower() == ".csv"
         writer = csv.writer(file)
         if is_csv:
@@ -55,12 +42,6 @@ def write_table(path: Any, columns: Sequence[str], rows: Iterable[Mapping[str, A
                 file.write(json.dumps(row, ensure_ascii=False, default=str) + "\n")
             number += 1
     return number
-
-
-def _make_private(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch(0o600)
-    path.chmod(0o600)  # of a file that was there
 
 
 def _cell(value: Any) -> Any:

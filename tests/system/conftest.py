@@ -8,9 +8,15 @@ from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
+from selenium import webdriver
 
 from tests.sandbox_control import SandboxControl
 from tests.system.airflow_server import AirflowServer
+
+SWITCHES = (
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
+    " --disable-component-update --disable-sync --no-proxy-server --window-size=1400,2000"
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -48,6 +54,21 @@ def sandbox(sandbox: SandboxControl, airflow: AirflowServer) -> SandboxControl:
     """
     shutil.rmtree(airflow.home / "bigin", ignore_errors=True)
     return sandbox
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
+    """A browser without a past."""
+    chromium, chromedriver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not (chromium and chromedriver):
+        pytest.skip("needs chromium and chromedriver (on Debian: apt install chromium chromium-driver)")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for switch in (*SWITCHES.split(), f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
+        options.add_argument(switch)
+    with webdriver.Chrome(options, webdriver.ChromeService(chromedriver)) as browser:
+        browser.implicitly_wait(30)
+        yield browser
 
 
 @pytest.fixture

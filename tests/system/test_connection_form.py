@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,11 +12,6 @@ from selenium.webdriver.common.keys import Keys
 
 from tests.system.airflow_server import IS_AIRFLOW_3, AirflowServer, listens, wait_for
 
-CHROMIUM, CHROMEDRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-SWITCHES = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
-    " --disable-component-update --disable-sync --no-proxy-server --window-size=1400,2000"
-)
 CONNECTION = {
     "conn_type": "bigin",
     "login": "1000.CLIENT",
@@ -30,23 +23,6 @@ CONNECTION = {
         "timeout": "30",
     },
 }
-
-pytestmark = pytest.mark.skipif(
-    not (CHROMIUM and CHROMEDRIVER),
-    reason="needs chromium and chromedriver (on Debian: apt install chromium chromium-driver)",
-)
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    """A browser without a past."""
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(CHROMIUM)
-    for switch in (*SWITCHES.split(), f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
-        options.add_argument(switch)
-    with webdriver.Chrome(options, webdriver.ChromeService(CHROMEDRIVER)) as browser:
-        browser.implicitly_wait(30)
-        yield browser
 
 
 @pytest.fixture(scope="module")

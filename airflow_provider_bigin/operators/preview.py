@@ -1,0 +1,198 @@
+"""What a dry run of many mails shows: counts, a Markdown text for Airflow's pages, and a web page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sized
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from airflow_provider_bigin.delivery.engine import BLOCK_SIZE, CONCERNS_ONE_MAIL, as_failure
+from airflow_provider_bigin.delivery.message import Message
+from airflow_provider_bigin.delivery.outcome import Outcome
+from airflow_provider_bigin.operators.results import MAX_XCOM_ROWS
+from airflow_provider_bigin.utils.html_text import html_to_text
+from airflow_provider_bigin.utils.markdown import paragraphs, table
+
+if TYPE_CHECKING:
+    from airflow_provider_bigin.compose.rows import RowBatch
+    from airflow_provider_bigin.delivery.limiter import ConcurrencyLimiter
+
+#: Mails, and rows that make none, that are shown.
+MAX_SHOWN = 20
+#: Characters shown of the text of a mail.
+MAX_TEXT_LENGTH = 10_000
+
+
+class Sample(NamedTuple):
+    """
+    A mail that can be sent.
+
+    :param row: the number of its row.
+    :param message: the mail, nothing of it uploaded.
+    :param files: the names of those that would be uploaded.
+    """
+
+    row: int
+    message: Message
+    files: tuple[str, ...]
+
+    def facts(self) -> dict[str, str]:
+        """Tell all of the mail but its text; what it has not, is left out."""
+        mail = self.message.mail
+        facts = {
+            "From": "the organisation's address" if mail.org_email else str(mail.sender),
+            "To": ", ".join(map(str, mail.to)),
+            "Cc": ", ".join(map(str, mail.cc)),
+            "Bcc": ", ".join(map(str, mail.bcc)),
+            "Reply to": str(mail.reply_to or ""),
+            "Subject": mail.subject,
+            "Attachments": ", ".join((*self.files, *mail.attachments)),
+            "Scheduled for": mail.scheduled_time or "",
+            "Record": str(self.message.record),
+        }
+        return {name: fact for name, fact in facts.items() if fact}
+
+
+@dataclass
+class Preview:
+    """
+    What would become of some rows.
+
+    :param samples: the first mails that can be sent.
+    :param failures: which rows make no mail, and why.
+    """
+
+    total: int
+    samples: list[Sample] = field(default_factory=list)
+    failures: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def ready(self) -> int:
+        """How many mails can be sent."""
+        return self.total - len(self.failures)
+
+    def describe(self) -> str:
+        """Say in one sentence how many mails can be sent; without addresses."""
+        failed = f", {len(self.failures):,} cannot" if self.failures else ""
+        return f"{self.ready:,} of {self.total:,} mails can be sent{failed}"
+
+    def result(self) -> dict[str, Any]:
+        """Make the task's result."""
+        return {
+            "total": self.total,
+            "ready": self.ready,
+            "failed": len(self.failures),
+            "rows": self.failures[:MAX_XCOM_ROWS],
+            "rows_left_out": max(0, len(self.failures) - MAX_XCOM_ROWS),
+            "preview": as_markdown(self),
+        }
+
+
+def look_over(batch: RowBatch, limiter: ConcurrencyLimiter, max_concurrency: int) -> Preview:
+    """
+    Make all mails of a batch as if they were to be sent.
+
+    :raises BiginError: if something is wrong that is no matter of a single row.
+    """
+    preview = Preview(len(batch))
+    pool = ThreadPoolExecutor(max_concurrency, "compose")
+    try:
+        # In blocks, so that not all mails are in memory.
+        for start in range(0, len(batch), BLOCK_SIZE):
+            rows = range(start, min(start + BLOCK_SIZE, len(batch)))
+            for composed in pool.map(partial(_compose, batch), rows):
+                if not isinstance(composed, Sample):
+                    preview.failures.append(composed)
+                elif len(preview.samples) < MAX_SHOWN:
+                    preview.samples.append(composed)
+    except BaseException as error:
+        limiter.close(error)
+        raise
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+    return preview
+
+
+def _compose(batch: RowBatch, row: int) -> Sample | dict[str, Any]:
+    try:
+        draft = batch.draft(row)
+        return Sample(row, batch.check(draft), tuple(file.name for file in draft.files))
+    except Exception as error:
+        failure = as_failure(error)
+        if not isinstance(failure, CONCERNS_ONE_MAIL):
+            raise failure from failure.__cause__
+        outcome = Outcome("failed", batch.record(row), error=failure)
+        return {
+            "row": row,
+            "record_id": outcome.record.id if outcome.record else None,
+            "error": outcome.code,
+            "detail": outcome.detail,
+        }
+
+
+def as_markdown(preview: Preview) -> str:
+    """Write a preview for Airflow's pages: a table of the first mails, and the first one as a whole."""
+    return "\n\n".join(_parts(preview))
+
+
+def _parts(preview: Preview) -> Iterator[str]:
+    yield f"**{preview.describe()}.**"
+    if failures := preview.failures[:MAX_SHOWN]:
+        yield f"Rows that cannot be sent{_only_first(failures, len(preview.failures))}:"
+        yield table(
+            ("Row", "Record", "Why"),
+            [(line["row"], line["record_id"], line["detail"]) for line in failures],
+        )
+    if samples := preview.samples:
+        columns = ("To", "Subject", "Record")
+        yield f"Mails{_only_first(samples, preview.ready)}:"
+        yield table(
+            ("Row", *columns), [(sample.row, *map(sample.facts().get, columns)) for sample in samples]
+        )
+        yield f"The mail of row {samples[0].row}:"
+        yield paragraphs(_whole(samples[0]))
+
+
+def _only_first(shown: Sized, total: int) -> str:
+    return f", the first {len(shown)}" if len(shown) < total else ""
+
+
+def _whole(sample: Sample) -> str:
+    mail = sample.message.mail
+    text = mail.content if mail.mail_format == "text" else html_to_text(mail.content)
+    if (left_out := len(text) - MAX_TEXT_LENGTH) > 0:
+        text = f"{text[:MAX_TEXT_LENGTH]}\n... and {left_out:,} characters more"
+    return "\n".join([*(f"{name}: {fact}" for name, fact in sample.facts().items()), "", text])
+
+
+def as_page(preview: Preview) -> str:
+    """
+    Write a preview as a web page that shows the first mails, and lets none of them do anything.
+
+    Each is a document of its own in a frame without any rights, in which the page's policy holds, too:
+    nothing is loaded, wherever it is from.
+    """
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("airflow_provider_bigin.operators"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["unconnected"] = _unconnected
+    return environment.get_template("preview.html").render(
+        preview=preview, failures=preview.failures[:MAX_SHOWN]
+    )
+
+
+def _unconnected(html: str) -> str:
+    """
+    Make other elements of links to resources, and of frames, which could hold such links written otherwise.
+
+    No policy keeps a browser from ``<link rel=preconnect>``, which tells a server that the mail was opened.
+    """
+    return re.sub(r"<(?=(?:link|iframe)\b)", "<x-", html, flags=re.IGNORECASE)

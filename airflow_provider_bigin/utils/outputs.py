@@ -1,0 +1,43 @@
+"""Files that tasks write, locally or wherever Airflow's object storage reaches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from airflow_provider_bigin.api.errors import BiginConfigurationError
+from airflow_provider_bigin.hooks.paths import to_path
+
+
+def to_output_path(value: Any, field: str, extensions: Sequence[str]) -> Any:
+    """
+    Read the path of a file to write.
+
+    :param value: a path or URL, see :func:`~airflow_provider_bigin.hooks.paths.to_path`.
+    :param field: the name of the argument, for the error.
+    :param extensions: those that the file may have.
+    :raises BiginConfigurationError: if it has another extension.
+    """
+    path = to_path(value, field)
+    if path.suffix.lower() not in extensions:
+        raise BiginConfigurationError(f"{field}: {str(path)!r} must end in {' or '.join(extensions)}")
+    return path
+
+
+def open_output(path: Any) -> IO[str]:
+    """
+    Open a file to write over what may be there. A local file can be read by its owner alone.
+
+    :param path: as :func:`to_output_path` returns it.
+    """
+    if getattr(path, "protocol", "file") == "file":
+        _make_private(Path(getattr(path, "path", path)))
+    file: IO[str] = path.open("w", encoding="utf-8", newline="")
+    return file
+
+
+def _make_private(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(0o600)
+    path.chmod(0o600)  # of a file that was there

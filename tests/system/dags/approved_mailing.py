@@ -1,0 +1,1 @@
+../../../example_dags/bigin_approved_mailing.py
