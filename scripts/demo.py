@@ -22,6 +22,8 @@ from local import EXAMPLES, HOME, AirflowFailedError, airflow, environment, sand
 
 INBOX = HOME / "inbox.db"
 MAILS_SHOWN = 2
+#: DAGs that wait until somebody clicks in the web interface.
+ASK_A_PERSON = {"bigin_approved_mailing"}
 
 
 def main() -> None:
@@ -29,7 +31,7 @@ def main() -> None:
     HOME.mkdir(parents=True, exist_ok=True)
     for leftover in HOME.glob("inbox.db*"):
         leftover.unlink()
-    dags = [file.stem for file in sorted(EXAMPLES.glob("*.py"))]
+    dags = [file.stem for file in sorted(EXAMPLES.glob("*.py")) if file.stem not in ASK_A_PERSON]
     print(f"Airflow {version('apache-airflow')}, {len(dags)} example DAGs, a local Bigin:", flush=True)
     try:
         make_database()

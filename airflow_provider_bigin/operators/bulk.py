@@ -171,7 +171,6 @@ class BiginBulkSendMailOperator(BiginMailOperator):
         path = to_output_path(self.preview_path, "preview_path", (".html",)) if self.preview_path else None
         limiter = ConcurrencyLimiter(self.max_concurrency, self.hook.clock)
         preview = look_over(self._batch(limiter.call, context), limiter, self.max_concurrency)
-        self.log.info("Dry run: %s. Nothing is sent.", preview.describe())
         if path:
             with open_output(path) as page:
                 page.write(as_page(preview))

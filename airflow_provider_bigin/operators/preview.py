@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator, Sized
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +20,8 @@ from airflow_provider_bigin.utils.markdown import paragraphs, table
 if TYPE_CHECKING:
     from airflow_provider_bigin.compose.rows import RowBatch
     from airflow_provider_bigin.delivery.limiter import ConcurrencyLimiter
+
+log = logging.getLogger(__name__)
 
 #: Mails, and rows that make none, that are shown.
 MAX_SHOWN = 20
@@ -113,6 +116,7 @@ def look_over(batch: RowBatch, limiter: ConcurrencyLimiter, max_concurrency: int
         raise
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+    log.info("Dry run: %s. Nothing is sent.", preview.describe())
     return preview
 
 
