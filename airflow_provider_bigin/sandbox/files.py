@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import sqlite3
 from urllib.parse import quote
 
 from fastapi import APIRouter, Request, Response
@@ -11,6 +12,7 @@ from starlette.datastructures import UploadFile
 from airflow_provider_bigin.sandbox.answers import ApiError, BiginResponse, missing_parameter, no_content
 from airflow_provider_bigin.sandbox.auth import authorise
 from airflow_provider_bigin.sandbox.state import SandboxOfRequest
+from airflow_provider_bigin.sandbox.store import Store
 
 router = APIRouter(prefix="/bigin/v2/files")
 
@@ -60,12 +62,20 @@ async def download(request: Request, sandbox: SandboxOfRequest) -> Response:
     file_id = request.query_params.get("id")
     if not file_id:
         raise missing_parameter("id")
-    row = sandbox.store.row("SELECT name, content FROM file WHERE id = ?", file_id)
-    if row is None:
-        return no_content()
-    disposition = f"attachment; filename*=UTF-8''{quote(row['name'], safe='')}"
+    file = find(sandbox.store, file_id)
+    return as_download(file) if file else no_content()
+
+
+def find(store: Store, file_id: str) -> sqlite3.Row | None:
+    """Return one file."""
+    return store.row("SELECT name, content FROM file WHERE id = ?", file_id)
+
+
+def as_download(file: sqlite3.Row) -> Response:
+    """Return a file for browsers to store, whatever it is."""
+    disposition = f"attachment; filename*=UTF-8''{quote(file['name'], safe='')}"
     return Response(
-        row["content"], media_type="application/x-download", headers={"content-disposition": disposition}
+        file["content"], media_type="application/x-download", headers={"content-disposition": disposition}
     )
 
 

@@ -18,7 +18,7 @@ from typing import Any
 from fastapi import APIRouter, HTTPException, Response
 from jinja2 import Environment, FileSystemLoader
 
-from airflow_provider_bigin.sandbox import mails, seed
+from airflow_provider_bigin.sandbox import files, mails, seed
 from airflow_provider_bigin.sandbox.state import Sandbox, SandboxOfRequest
 
 router = APIRouter()
@@ -36,8 +36,8 @@ _COMMON_HEADERS = {
     "cache-control": "no-store",
 }
 PAGE_POLICY = (
-    "default-src 'none'; style-src 'self'; frame-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "default-src 'none'; style-src 'self'; img-src 'self'; frame-src 'self'; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 BODY_POLICY = (
     "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
@@ -47,6 +47,18 @@ BODY_POLICY = (
 _IMAGE = re.compile(r"[^\"'\s<>]{0,200}/crm/viewInLineImage\?fileContent=([0-9a-f]{1,200})")
 
 
+def _unconnected(html: str) -> str:
+    """
+    Make other elements of links to resources, and of frames, which could hold such links written otherwise.
+
+    No policy keeps a browser from ``<link rel=preconnect>``, which tells a server that the mail was opened.
+    """
+    return re.sub(r"<(?=(?:link|iframe)\b)", "<x-", html, flags=re.IGNORECASE)
+
+
+_TEMPLATES.filters["unconnected"] = _unconnected
+
+
 @router.head("/")
 async def knock() -> Response:
     """Answer, with the date, whoever wants to know whether anybody is here and what time it is."""
@@ -54,10 +66,15 @@ async def knock() -> Response:
 
 
 @router.get("/")
-async def inbox(sandbox: SandboxOfRequest, page: int = 1) -> Response:
-    """Show a page of the list, and beside it its newest mail."""
-    rows = _page(sandbox, page)
-    return _list_with(sandbox, rows, max(page, 1), rows[0] if rows else None, chosen=False)
+async def inbox(sandbox: SandboxOfRequest, page: int = 1, search: str | None = None) -> Response:
+    """
+    Show a page of the list, and beside it its newest mail.
+
+    :param search: only mails with this text; None shows no field to search in, and looks again and again.
+    """
+    rows = _page(sandbox, page, search)
+    shown = rows[0] if rows else None
+    return _list_with(sandbox, rows, max(page, 1), shown, chosen=False, search=search)
 
 
 @router.get("/mails/{message_id}")
@@ -79,10 +96,30 @@ async def body(message_id: str, sandbox: SandboxOfRequest) -> Response:
     )
 
 
+@router.get("/mails/{message_id}/attachments/{number}")
+async def attachment(message_id: str, number: int, sandbox: SandboxOfRequest) -> Response:
+    """Return a file of a mail, to be stored and never to be shown here."""
+    attachments = json.loads(_existing(sandbox, message_id)["mail"])["attachments"]
+    file = files.find(sandbox.store, attachments[number]["id"]) if 0 <= number < len(attachments) else None
+    if file is None:
+        raise HTTPException(404, "no such attachment")
+    answer = files.as_download(file)
+    answer.headers.update({**_COMMON_HEADERS, "content-security-policy": BODY_POLICY})
+    return answer
+
+
 @router.get("/inbox.css")
 async def style() -> Response:
     """Return the style of the pages."""
     return Response((_FOLDER / "inbox.css").read_bytes(), media_type="text/css", headers=_COMMON_HEADERS)
+
+
+@router.get("/favicon.svg")
+async def icon() -> Response:
+    """Return the icon of the pages."""
+    return Response(
+        (_FOLDER / "favicon.svg").read_bytes(), media_type="image/svg+xml", headers=_COMMON_HEADERS
+    )
 
 
 def _with_images(mail: dict[str, Any], sandbox: Sandbox) -> dict[str, Any]:
@@ -100,8 +137,10 @@ def _with_images(mail: dict[str, Any], sandbox: Sandbox) -> dict[str, Any]:
     return {**mail, "content": _IMAGE.sub(as_data, mail["content"] or "")}
 
 
-def _page(sandbox: Sandbox, page: int) -> list[sqlite3.Row]:
-    return mails.newest(sandbox.store, limit=MAILS_PER_PAGE, skip=(max(page, 1) - 1) * MAILS_PER_PAGE)
+def _page(sandbox: Sandbox, page: int, search: str | None = None) -> list[sqlite3.Row]:
+    """Return the mails of a page, and the first one of the next."""
+    skip = (max(page, 1) - 1) * MAILS_PER_PAGE
+    return mails.newest(sandbox.store, limit=MAILS_PER_PAGE + 1, skip=skip, search=search or "")
 
 
 def _existing(sandbox: Sandbox, message_id: str) -> sqlite3.Row:
@@ -112,7 +151,13 @@ def _existing(sandbox: Sandbox, message_id: str) -> sqlite3.Row:
 
 
 def _list_with(
-    sandbox: Sandbox, rows: list[sqlite3.Row], page: int, shown: sqlite3.Row | None, *, chosen: bool
+    sandbox: Sandbox,
+    rows: list[sqlite3.Row],
+    page: int,
+    shown: sqlite3.Row | None,
+    *,
+    chosen: bool,
+    search: str | None = None,
 ) -> Response:
     """Return the page: a list of mails and one of them.
 
@@ -121,12 +166,13 @@ def _list_with(
     now = sandbox.clock.now()
     total = mails.count(sandbox.store)
     html = _TEMPLATES.get_template("inbox.html").render(
-        mails=[_shown(row, now) for row in rows],
+        mails=[_shown(row, now) for row in rows[:MAILS_PER_PAGE]],
         mail=None if shown is None else _shown(shown, now),
         chosen=chosen,
         page=page,
+        search=search,
         total=total,
-        more=total > page * MAILS_PER_PAGE,
+        more=len(rows) > MAILS_PER_PAGE,
         contact=seed.RECORDS["Contacts"][0],
     )
     return Response(

@@ -45,17 +45,24 @@ def find(store: Store, message_id: str) -> sqlite3.Row | None:
     return store.row("SELECT * FROM mail WHERE message_id = ?", message_id)
 
 
-def newest(store: Store, record_id: str | None = None, limit: int = -1, skip: int = 0) -> list[sqlite3.Row]:
+def newest(
+    store: Store, record_id: str | None = None, limit: int = -1, skip: int = 0, search: str = ""
+) -> list[sqlite3.Row]:
     """Return mails, the last received first.
 
     :param record_id: only those of this record.
     :param limit: at most so many; -1 for all.
     :param skip: leave out so many of the newest.
+    :param search: only those with this text in one of their fields.
     """
     return store.rows(
-        "SELECT * FROM mail WHERE ? IS NULL OR record_id = ? ORDER BY number DESC LIMIT ? OFFSET ?",
+        "SELECT * FROM mail WHERE (? IS NULL OR record_id = ?)"
+        " AND (? = '' OR EXISTS (SELECT 1 FROM json_tree(mail) WHERE instr(lower(atom), lower(?))))"
+        " ORDER BY number DESC LIMIT ? OFFSET ?",
         record_id,
         record_id,
+        search,
+        search,
         limit,
         skip,
     )

@@ -65,9 +65,9 @@ def test_the_newest_mails_come_first_fifty_a_page(sandbox, bigin: Client):
     for number in range(53):
         bigin.sent(subject=f"No. {number}!")
     first, second = page(sandbox).text, page(sandbox, "/?page=2").text
-    listed = re.findall(r'class="subject">No\. (\d+)!', first)
+    listed = re.findall(r'class="subject"><bdi>No\. (\d+)!', first)
     assert listed == [str(number) for number in range(52, 2, -1)]
-    assert re.findall(r'class="subject">No\. (\d+)!', second) == ["2", "1", "0"]
+    assert re.findall(r'class="subject"><bdi>No\. (\d+)!', second) == ["2", "1", "0"]
     assert 'href="/?page=2"' in first
     assert "Older" not in second
     oldest = sandbox.mails()[-1]["message_id"]
@@ -87,13 +87,16 @@ def test_nothing_in_the_page_can_run_or_come_from_outside(sandbox, bigin: Client
         answer = page(sandbox, path)
         assert "<script" not in answer.text
         assert "<img" not in answer.text
-        assert not re.findall(r'(?:src|href)="(?!/|data:,)', answer.text)
+        assert not re.findall(r'(?:src|href)="(?!/|#)', answer.text)
         rules = policy(answer)
         assert rules["default-src"] == "'none'"
-        assert rules["style-src"] == rules["frame-src"] == "'self'"
+        assert (
+            rules["style-src"] == rules["img-src"] == rules["frame-src"] == rules["form-action"] == "'self'"
+        )
         assert rules.keys() == {
             "default-src",
             "style-src",
+            "img-src",
             "frame-src",
             "base-uri",
             "form-action",
@@ -137,6 +140,72 @@ def test_what_is_no_image_is_not(sandbox, bigin: Client, name, mail):
 def test_an_image_that_was_never_uploaded(sandbox, bigin: Client):
     content = '<img src="https://www.zohoapis.com/crm/viewInLineImage?fileContent=0123">'
     assert content in page(sandbox, f"/mails/{bigin.sent(content=content)}/body").text
+
+
+def test_a_body_connects_to_nobody(sandbox, bigin: Client):
+    message_id = bigin.sent(
+        content='<LINK rel=preconnect href=//e.org><link/rel=x><iframe srcdoc="&lt;link rel=preconnect&gt;">'
+    )
+    assert not re.search("<(link|iframe)", page(sandbox, f"/mails/{message_id}/body").text, re.IGNORECASE)
+
+
+def test_an_attachment_is_stored_and_never_shown(sandbox, bigin: Client):
+    uploaded = bigin.post("/files", files={"file": ('a\u202e.html', EVIL.encode(), "text/html")}).json()
+    message_id = bigin.sent(attachments=[{"id": uploaded["data"][0]["details"]["id"]}])
+    assert f'href="/mails/{message_id}/attachments/0"' in page(sandbox, f"/mails/{message_id}").text
+    answer = page(sandbox, f"/mails/{message_id}/attachments/0")
+    assert answer.content == EVIL.encode()
+    assert answer.headers["content-disposition"].startswith("attachment; filename*=UTF-8''a%E2%80%AE.html")
+    assert answer.headers["content-type"] == "application/x-download"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "sandbox" in policy(answer)
+    for number in ("1", "-1", "x"):
+        path = f"/mails/{message_id}/attachments/{number}"
+        assert requests.get(sandbox.url + path, timeout=10).status_code in (404, 422)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [("zoë", 1), ("ZO", 1), ("who@example.org", 1), ('50%_"<b>', 1), ("hello", 2), ("nowhere", 0), ("", 2)],
+)
+def test_a_search_finds_texts_of_all_fields(sandbox, bigin: Client, text, found):
+    bigin.sent(subject="Zoë", to=[{"email": "who@example.org"}], content="Hello")
+    bigin.sent(subject='50%_"<b>', to=[{"email": "other@example.org"}], content="hello")
+    answer = requests.get(sandbox.url, params={"search": text}, timeout=10).text
+    assert answer.count('class="subject"') == found
+    assert ("No mail has this text" in answer) == (not found)
+    assert f'value="{html.escape(text).replace("&quot;", "&#34;")}"' in answer
+
+
+def test_a_search_has_pages_of_its_own(sandbox, bigin: Client):
+    for number in range(51):
+        bigin.sent(subject=f"a&b {number}")
+    bigin.sent(subject="another")
+    first = requests.get(sandbox.url, params={"search": "a&b"}, timeout=10).text
+    assert 'href="/?search=a%26b&amp;page=2" rel="next"' in first
+    second = page(sandbox, "/?search=a%26b&page=2").text
+    assert re.findall(r"<bdi>a&amp;b (\d+)</bdi></span>", second) == ["0"]
+    assert 'href="/?search=a%26b" rel="prev"' in second
+
+
+def test_the_list_looks_again_but_not_under_a_reader(sandbox, bigin: Client):
+    message_id = bigin.sent()
+    assert 'http-equiv="refresh"' in page(sandbox).text
+    for path in ("/?search=", f"/mails/{message_id}"):
+        assert 'http-equiv="refresh"' not in page(sandbox, path).text
+
+
+def test_names_of_another_direction_are_isolated(sandbox, bigin: Client):
+    bigin.sent(subject="שלום", to=[{"user_name": "עדה", "email": "a@example.org"}])
+    text = page(sandbox).text
+    assert text.count("<bdi>שלום</bdi>") == 2
+    assert '<bdi>עדה</bdi> <bdi class="address">a@example.org</bdi>' in text
+
+
+def test_the_icon(sandbox):
+    answer = page(sandbox, "/favicon.svg")
+    assert answer.headers["content-type"] == "image/svg+xml"
+    assert answer.content.startswith(b"<svg")
 
 
 def test_a_text_mail_is_shown_as_text(sandbox, bigin: Client):
