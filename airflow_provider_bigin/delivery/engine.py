@@ -452,7 +452,7 @@ class Delivery:
         try:
             return self._batch.renew(message)
         except OSError as error:
-            raise _failure(error) from error
+            raise as_failure(error) from error
 
     def _look_for_lost(self) -> None:
         """Look for the mails whose answers got lost in this try."""

@@ -150,7 +150,7 @@ def test_a_body_connects_to_nobody(sandbox, bigin: Client):
 
 
 def test_an_attachment_is_stored_and_never_shown(sandbox, bigin: Client):
-    uploaded = bigin.post("/files", files={"file": ('a\u202e.html', EVIL.encode(), "text/html")}).json()
+    uploaded = bigin.post("/files", files={"file": ("a\u202e.html", EVIL.encode(), "text/html")}).json()
     message_id = bigin.sent(attachments=[{"id": uploaded["data"][0]["details"]["id"]}])
     assert f'href="/mails/{message_id}/attachments/0"' in page(sandbox, f"/mails/{message_id}").text
     answer = page(sandbox, f"/mails/{message_id}/attachments/0")

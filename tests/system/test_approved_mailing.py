@@ -11,6 +11,15 @@ from tests.system.airflow_server import AIRFLOW_VERSION, AirflowServer, Run, wai
 pytestmark = pytest.mark.skipif(AIRFLOW_VERSION < (3, 1), reason="asks nobody")
 
 
+@pytest.fixture
+def person(airflow: AirflowServer) -> requests.Session:
+    """Somebody who is logged in."""
+    session = requests.Session()
+    token = session.get(f"http://127.0.0.1:{airflow.port}/auth/token", timeout=30).json()["access_token"]
+    session.headers["Authorization"] = f"Bearer {token}"
+    return session
+
+
 def question_address(run: Run) -> str:
     """Return where the question is read and answered."""
     tasks = f"/api/v2/dags/{run.dag_id}/dagRuns/{run.run_id}/taskInstances"
@@ -34,17 +43,22 @@ def wait_for_question(run: Run) -> None:
 
 @pytest.mark.parametrize(("answer", "state", "mails"), [("Approve", "success", 2), ("Reject", "skipped", 0)])
 def test_a_person_decides_whether_the_mails_leave(
-    airflow: AirflowServer, sandbox: SandboxControl, answer: str, state: str, mails: int
+    airflow: AirflowServer,
+    sandbox: SandboxControl,
+    person: requests.Session,
+    answer: str,
+    state: str,
+    mails: int,
 ) -> None:
     run = airflow.trigger("bigin_approved_mailing")
     wait_for_question(run)
-    question = requests.get(question_address(run), timeout=30).json()
+    question = person.get(question_address(run), timeout=30).json()
     assert question["subject"] == "Send 2 mails?"
     assert "`Grace <grace.hopper@example.org>` | `Grace, you are invited`" in question["body"]
     assert "Dear Grace," in question["body"]
     assert sandbox.mails() == []
 
-    answered = requests.patch(question_address(run), json={"chosen_options": [answer]}, timeout=30)
+    answered = person.patch(question_address(run), json={"chosen_options": [answer]}, timeout=30)
     assert answered.ok, answered.text
     assert run.wait() == "success"
     assert run.task("send")["state"] == state
