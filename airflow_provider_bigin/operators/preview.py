@@ -43,10 +43,10 @@ class Sample(NamedTuple):
     files: tuple[str, ...]
 
     def facts(self) -> dict[str, str]:
-        """Tell all of the mail but its text; what it has not, is left out."""
+        """Tell all of the mail but its text, without what it lacks."""
         mail = self.message.mail
         facts = {
-            "From": "the organisation's address" if mail.org_email else str(mail.sender),
+            "From": "the organization's address" if mail.org_email else str(mail.sender),
             "To": ", ".join(map(str, mail.to)),
             "Cc": ", ".join(map(str, mail.cc)),
             "Bcc": ", ".join(map(str, mail.bcc)),
@@ -98,7 +98,7 @@ def look_over(batch: RowBatch, limiter: ConcurrencyLimiter, max_concurrency: int
     """
     Make all mails of a batch as if they were to be sent.
 
-    :raises BiginError: if something is wrong that is no matter of a single row.
+    :raises BiginError: if something is wrong that concerns more than one row.
     """
     preview = Preview(len(batch))
     pool = ThreadPoolExecutor(max_concurrency, "compose")

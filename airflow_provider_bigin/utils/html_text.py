@@ -16,9 +16,9 @@ _BREAKS = {
     "\n\n": "blockquote h1 h2 h3 h4 h5 h6 hr ol p pre table ul",
     "\n": "address article br div footer header section tr",
 }
-#: What stands for the begin of an element.
-_BEGIN = {tag: text for text, tags in _BREAKS.items() for tag in tags.split()}
-_BEGIN |= {f"/{tag}": text for tag, text in _BEGIN.items()} | {"li": "\n- ", "td": " ", "th": " "}
+#: What tags become.
+_TEXT = {tag: text for text, tags in _BREAKS.items() for tag in tags.split()}
+_TEXT |= {f"/{tag}": text for tag, text in _TEXT.items()} | {"li": "\n- ", "td": " ", "th": " "}
 
 
 def html_to_text(html: str) -> str:
@@ -33,7 +33,7 @@ def html_to_text(html: str) -> str:
             return f" ({link})"
         elif name == "img":
             return _attribute(tag, "alt")
-        return _BEGIN.get(name, "")
+        return _TEXT.get(name, "")
 
     text = unescape(_TAG.sub(as_text, re.sub(r"\s+", " ", _visible(html))))
     lines = "\n".join(" ".join(line.split()) for line in text.split("\n"))
