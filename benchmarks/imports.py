@@ -1,5 +1,5 @@
 """
-CPU time to import the operator, over Airflow's bare ``BaseOperator``, beside the operators of other providers.
+CPU time to import the operator over Airflow's bare ``BaseOperator``, beside other providers'.
 
 Each import happens in a new process, the modules in turn, so that all meet the same machine; the best of the
 rounds counts.
