@@ -11,7 +11,17 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp
 
-from airflow_provider_bigin.sandbox import account, control, emails, files, inbox, oauth, records, send_mail
+from airflow_provider_bigin.sandbox import (
+    account,
+    control,
+    emails,
+    files,
+    inbox,
+    metadata,
+    oauth,
+    records,
+    send_mail,
+)
 from airflow_provider_bigin.sandbox.answers import ApiError, unknown_url
 from airflow_provider_bigin.sandbox.edge import Edge
 from airflow_provider_bigin.sandbox.guard import BodyLimit, SameOrigin, log_in
@@ -31,7 +41,7 @@ def create_app(sandbox: Sandbox, hosts: Sequence[str] = LOOPBACK, *, public: boo
     app = FastAPI(openapi_url=None, redirect_slashes=False)
     app.state.sandbox = sandbox
     app.add_middleware(BodyLimit)
-    for part in (oauth, account, files, send_mail, emails, records):
+    for part in (oauth, account, metadata, files, send_mail, emails, records):
         app.include_router(part.router)
     for part in (control, inbox):
         app.include_router(part.router, dependencies=[Depends(log_in)] if public else [])

@@ -23,8 +23,8 @@ from airflow_provider_bigin.sandbox.answers import (
 )
 from airflow_provider_bigin.sandbox.auth import authorise
 from airflow_provider_bigin.sandbox.clock import iso
-from airflow_provider_bigin.sandbox.cursors import seal, unseal
-from airflow_provider_bigin.sandbox.records import find_record
+from airflow_provider_bigin.sandbox.cursors import PAGE_TOKEN_LIFETIME, seal, unseal
+from airflow_provider_bigin.sandbox.records import contacts_of, find_record
 from airflow_provider_bigin.sandbox.seed import MODULES, OWNER
 from airflow_provider_bigin.sandbox.settings import Settings
 from airflow_provider_bigin.sandbox.state import Sandbox, SandboxOfRequest
@@ -32,13 +32,19 @@ from airflow_provider_bigin.sandbox.state import Sandbox, SandboxOfRequest
 router = APIRouter(prefix="/bigin/v2/{module}/{record_id}/Emails")
 
 PAGE = 10
-PAGE_TOKEN_LIFETIME = 86400
 _EMPTY_ELEMENT = re.compile(r"<([a-z][a-z0-9]*)>\s*</\1>")
 TYPES = ("sent_from_crm", "scheduled_in_crm", "drafts", "user_emails")
+# Of a company: the same of all its contacts.
+TYPES_OF_CONTACTS = {
+    "all_contacts_sent_crm_emails": "sent_from_crm",
+    "all_contacts_scheduled_crm_emails": "scheduled_in_crm",
+    "all_contacts_draft_crm_emails": "drafts",
+}
+NOTHING: dict[str, Any] = {"null": None, "array": [], "object": {}}
 REWRITTEN_SENDER = {"user_name": "Airflow Sandbox", "email": "no-reply@mail.example.net"}
 
 # A mail leaves at "sent_at"; a list shows it :lag seconds after it came to it.
-_IN_LIST = """record_id = :record_id AND CASE :type
+_IN_LIST = """record_id IN (SELECT value FROM json_each(:record_ids)) AND CASE :type
     WHEN 'scheduled_in_crm' THEN sent_at > :now AND received_at + :lag <= :now
     WHEN 'sent_from_crm' THEN sent_at + :lag <= :now AND json_extract(mail, '$.received') IS NOT 1
     WHEN 'all' THEN sent_at + :lag <= :now
@@ -57,7 +63,8 @@ async def list_emails(module: str, record_id: str, request: Request, sandbox: Sa
     _check(module, record_id, request, sandbox)
     settings = sandbox.settings
     kind = request.query_params.get("type")
-    if kind is not None and (not settings.emails_type or kind not in TYPES):
+    known = (*TYPES, *TYPES_OF_CONTACTS) if module == "Accounts" else TYPES
+    if kind is not None and (not settings.emails_type or kind not in known):
         raise ApiError(400, "INVALID_DATA", "invalid data", {"param_name": "type"})
     if kind is None and settings.emails_default_empty:
         return no_content()
@@ -66,12 +73,14 @@ async def list_emails(module: str, record_id: str, request: Request, sandbox: Sa
         raise ApiError(400, "REQUIRED_PARAM_MISSING", "One of the expected parameter is missing", missing)
     now = sandbox.clock.now()
     kind = kind or "all"
+    list_name = f"{record_id}/{kind}"
+    of_contacts = kind in TYPES_OF_CONTACTS
     place = {
-        "record_id": record_id,
-        "type": kind,
+        "record_ids": json.dumps(contacts_of(sandbox.store, record_id) if of_contacts else [record_id]),
+        "type": TYPES_OF_CONTACTS.get(kind, kind),
         "now": now,
         "lag": settings.emails_lag,
-        **_position(request, f"{record_id}/{kind}", settings, now),
+        **_position(request, list_name, settings, now),
     }
     rows = sandbox.store.rows(_AFTER, **place)
     if not rows:
@@ -86,7 +95,7 @@ async def list_emails(module: str, record_id: str, request: Request, sandbox: Sa
         else [json.dumps(entry) for entry in entries]
     }
     if settings.emails_info:
-        answer["info"] = _info(rows, place, sandbox, page=_page(request))
+        answer["info"] = _info(rows, place, sandbox, list_name, page=_page(request))
     return BiginResponse(answer)
 
 
@@ -112,13 +121,14 @@ def _page(request: Request) -> int:
     return max(1, int(page)) if re.fullmatch("[0-9]{1,6}", page) else 1
 
 
-def _info(rows: list[sqlite3.Row], place: dict[str, Any], sandbox: Sandbox, *, page: int) -> dict[str, Any]:
+def _info(
+    rows: list[sqlite3.Row], place: dict[str, Any], sandbox: Sandbox, list_name: str, *, page: int
+) -> dict[str, Any]:
     """Return what a page says of itself and of those around it.
 
     :param rows: its mails, and the first of the page that follows.
     """
     settings, now = sandbox.settings, int(place["now"])
-    list_name = f"{place['record_id']}/{place['type']}"
     more = len(rows) > PAGE
     info = {"per_page": PAGE, "count": min(len(rows), PAGE), "more_records": more}
     if settings.emails_paging == "none":
@@ -165,7 +175,8 @@ async def single_mail(
             "content": content,
             "mail_format": mail["mail_format"] or "html",
             "reply_to": mail["reply_to"],
-            "attachments": mail["attachments"],
+            # Here the size is a text, says Zoho's SDK.
+            "attachments": [{**file, "size": str(file["size"])} for file in mail["attachments"]],
         }
     )
     return BiginResponse({settings.emails_key: [entry]})
@@ -187,7 +198,7 @@ def _entry(row: sqlite3.Row, settings: Settings, now: float) -> dict[str, Any]:
         "subject": mail["subject"] and mail["subject"][: settings.emails_subject_length],
         "from": REWRITTEN_SENDER if settings.rewrite_sender else mail["from"],
         "to": _seen(mail["to"], settings),
-        "cc": _seen(mail["cc"], settings) or None,
+        "cc": _seen(mail["cc"], settings) or NOTHING[settings.emails_empty],
         "time": _time(row["sent_at"], settings),
         "sent": row["sent_at"] <= now and not mail.get("received"),
         "read": False,
@@ -195,7 +206,7 @@ def _entry(row: sqlite3.Row, settings: Settings, now: float) -> dict[str, Any]:
         "owner": {"id": OWNER["id"], "name": OWNER["name"]},
         "has_attachment": bool(mail["attachments"]),
         "summary": None,
-        "linked_record": None,
+        "linked_record": NOTHING[settings.emails_empty],
         "status": mails.status(row, now),
     }
     return {name: value for name, value in entry.items() if name not in settings.emails_missing}

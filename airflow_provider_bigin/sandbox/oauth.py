@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Request, Response
 
@@ -158,10 +157,9 @@ def own_url(request: Request) -> str:
 
 async def _parameters(request: Request) -> dict[str, str]:
     """Return the query's and the form's parameters; a body of another type is not understood."""
-    values = dict(request.query_params)
-    if request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
-        values.update(parse_qsl((await request.body()).decode()))
-    return values
+    async with request.form() as form:
+        fields = {name: value for name, value in form.items() if isinstance(value, str)}
+    return {**request.query_params, **fields}
 
 
 def _refusal(error: str) -> Response:

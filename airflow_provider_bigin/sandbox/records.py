@@ -15,9 +15,11 @@ from airflow_provider_bigin.sandbox.answers import (
     invalid_module,
     missing_parameter,
     no_content,
+    page_token_expired,
 )
 from airflow_provider_bigin.sandbox.auth import authorise
-from airflow_provider_bigin.sandbox.cursors import seal, unseal
+from airflow_provider_bigin.sandbox.clock import iso
+from airflow_provider_bigin.sandbox.cursors import PAGE_TOKEN_LIFETIME, seal, unseal
 from airflow_provider_bigin.sandbox.seed import MODULES
 from airflow_provider_bigin.sandbox.state import Sandbox, SandboxOfRequest
 from airflow_provider_bigin.sandbox.store import Store
@@ -49,8 +51,9 @@ async def list_records(module: str, request: Request, sandbox: SandboxOfRequest)
     if order not in _PAGE:
         raise _invalid_parameter("sort_order")
     per_page = _number(request, "per_page", PER_PAGE, PER_PAGE)
-    list_name = f"{module}/{order}"
-    page, last = _position(request, list_name, per_page)
+    list_name = f"{module}/{order}/{per_page}"
+    now = sandbox.clock.now()
+    page, last = _position(request, list_name, per_page, now)
     rows = sandbox.store.rows(
         _PAGE[order],
         module=module,
@@ -62,8 +65,9 @@ async def list_records(module: str, request: Request, sandbox: SandboxOfRequest)
         return no_content()
     shown, more = rows[:per_page], len(rows) > per_page
     info = _info(len(shown), page, per_page, order, more)
-    info["next_page_token"] = seal(list_name, page + 1, shown[-1]["rowid"]) if more else None
+    info["next_page_token"] = seal(list_name, page + 1, shown[-1]["rowid"], int(now)) if more else None
     info["previous_page_token"] = None
+    info["page_token_expiry"] = iso(now + PAGE_TOKEN_LIFETIME) if more else None
     return BiginResponse(
         {"data": [_selected(json.loads(row["fields"]), fields) for row in shown], "info": info}
     )
@@ -101,6 +105,15 @@ def find_record(store: Store, module: str, record_id: str) -> Record | None:
     """Return a record, or None."""
     fields = store.value("SELECT fields FROM record WHERE id = ? AND module = ?", record_id, module)
     return None if fields is None else json.loads(fields)
+
+
+def contacts_of(store: Store, account_id: str) -> list[str]:
+    """Return the ids of a company's contacts."""
+    rows = store.rows(
+        "SELECT id FROM record WHERE module = 'Contacts' AND json_extract(fields, '$.Account_Name.id') = ?",
+        account_id,
+    )
+    return [row["id"] for row in rows]
 
 
 def _check_module(module: str, request: Request, sandbox: Sandbox, *more_scopes: str) -> None:
@@ -183,14 +196,17 @@ def _selected(record: Record, fields: list[str] | None) -> Record:
     return {"id": record["id"], **{name: record[name] for name in fields if name in record}}
 
 
-def _position(request: Request, list_name: str, per_page: int) -> tuple[int, int]:
+def _position(request: Request, list_name: str, per_page: int, now: float) -> tuple[int, int]:
     """Return the page asked for, and the row it follows if a token names one."""
     token = request.query_params.get("page_token")
     if token is not None:
         position = unseal(list_name, token)
         if position is None:
             raise _invalid_parameter("page_token")
-        return position
+        number, last, made_at = position
+        if now > made_at + PAGE_TOKEN_LIFETIME:
+            raise page_token_expired()
+        return number, last
     page = _number(request, "page", 1)
     if page * per_page > WITHOUT_TOKEN:
         message = "You can only get the first 2000 records without using page_token param."

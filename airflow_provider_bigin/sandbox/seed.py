@@ -106,25 +106,31 @@ RECORDS: dict[str, list[dict[str, Any]]] = {
     ],
 }
 
-_DEFAULTS: dict[str, dict[str, Any]] = {
+_OF_EVERY_RECORD = {"Owner": "ownerlookup", "Created_Time": "datetime", "Modified_Time": "datetime"}
+
+#: The data type of each field, as ``settings/fields`` tells it.
+FIELDS: dict[str, dict[str, str]] = {
     "Contacts": {
-        "First_Name": None,
-        "Last_Name": None,
-        "Email": None,
-        "Secondary_Email": None,
-        "Phone": None,
-        "Email_Opt_Out": False,
-        "Unsubscribed_Mode": None,
-        "Unsubscribed_Time": None,
-        "Account_Name": None,
+        "First_Name": "text",
+        "Last_Name": "text",
+        "Full_Name": "text",
+        "Email": "email",
+        "Secondary_Email": "email",
+        "Phone": "phone",
+        "Email_Opt_Out": "boolean",
+        "Unsubscribed_Mode": "picklist",
+        "Unsubscribed_Time": "datetime",
+        "Account_Name": "lookup",
+        **_OF_EVERY_RECORD,
     },
-    "Accounts": {"Account_Name": None, "Phone": None, "Website": None},
+    "Accounts": {"Account_Name": "text", "Phone": "phone", "Website": "website", **_OF_EVERY_RECORD},
     "Pipelines": {
-        "Deal_Name": None,
-        "Stage": None,
-        "Amount": None,
-        "Contact_Name": None,
-        "Account_Name": None,
+        "Deal_Name": "text",
+        "Stage": "picklist",
+        "Amount": "currency",
+        "Contact_Name": "lookup",
+        "Account_Name": "lookup",
+        **_OF_EVERY_RECORD,
     },
 }
 
@@ -137,14 +143,14 @@ def complete(module: str, record: dict[str, Any], created_time: str) -> dict[str
     :param created_time: when it was made, as Bigin writes times.
     """
     full = {
-        **_DEFAULTS[module],
+        **{name: False if kind == "boolean" else None for name, kind in FIELDS[module].items()},
         "Owner": OWNER,
         "Created_Time": created_time,
         "Modified_Time": created_time,
         **record,
     }
-    if module == "Contacts":
-        full.setdefault("Full_Name", " ".join(filter(None, (full["First_Name"], full["Last_Name"]))))
+    if module == "Contacts" and "Full_Name" not in record:
+        full["Full_Name"] = " ".join(filter(None, (full["First_Name"], full["Last_Name"])))
     return full
 
 

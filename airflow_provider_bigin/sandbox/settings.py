@@ -21,7 +21,7 @@ class Settings(BaseModel):
     throttle_needs_silence: bool = False
     expires_in_ms: bool = False
     token_api_domain: str | None = None
-    token_answer_scope: bool = False
+    token_answer_scope: bool = True
     scopes: list[str] = Field(default_factory=lambda: list(seed.SCOPES))
 
     # Every call of the API
@@ -47,6 +47,7 @@ class Settings(BaseModel):
     emails_info: bool = True
     emails_entries: Literal["objects", "texts"] = "objects"
     emails_missing: list[str] = []
+    emails_empty: Literal["null", "array", "object"] = "null"
     emails_fields_required: bool = False
     emails_paging: Literal["next_index", "page_token", "page", "none"] = "next_index"
     emails_utc_offset: float | None = Field(default=3.0, ge=-23, le=23)

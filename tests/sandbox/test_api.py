@@ -42,6 +42,8 @@ def test_another_scheme_or_token(bigin: Client, scheme):
         ("GET", "/users?type=CurrentUser", ["ZohoBigin.users.READ"]),
         ("GET", "/users?type=CurrentUser", ["ZohoBigin.users.ALL"]),
         ("GET", "/org", ["ZohoBigin.org.READ"]),
+        ("GET", "/settings/modules", ["ZohoBigin.settings.modules.READ"]),
+        ("GET", "/settings/fields?module=Contacts", ["ZohoBigin.settings.fields.READ"]),
         ("GET", f"/Contacts/{ADA}", ["ZohoBigin.modules.ALL"]),
         ("GET", f"/Contacts/{ADA}", ["ZohoBigin.modules.contacts.READ"]),
         ("GET", f"/Contacts/{ADA}/Emails", ["ZohoBigin.modules.contacts.ALL"]),

@@ -48,9 +48,12 @@ def test_an_entry(sandbox, bigin: Client):
     }
 
 
-def test_without_cc(bigin: Client):
+@pytest.mark.parametrize(("setting", "nothing"), [("null", None), ("array", []), ("object", {})])
+def test_without_cc_and_linked_record(sandbox, bigin: Client, setting, nothing):
+    sandbox.settings(emails_empty=setting)
     bigin.sent()
-    assert bigin.emails().json()["Emails"][0]["cc"] is None
+    [entry] = bigin.emails().json()["Emails"]
+    assert entry["cc"] == entry["linked_record"] == nothing
 
 
 def test_only_the_records_own_mails_are_listed(bigin: Client):
@@ -123,6 +126,25 @@ def test_types(sandbox, bigin: Client):
     assert bigin.emails(type="scheduled_in_crm").status_code == 204
 
 
+def test_the_mails_of_a_companys_contacts(bigin: Client):
+    in_an_hour = (datetime.now(timezone.utc) + timedelta(hours=1)).isoformat(timespec="seconds")
+    of_contact, of_company = bigin.sent(ADA), bigin.sent(COMPANY, module="Accounts")
+    scheduled, _ = bigin.sent(ADA, scheduled_time=in_an_hour), bigin.sent(GRACE)
+    assert ids(bigin.emails(COMPANY, "Accounts")) == [of_company]
+    assert ids(bigin.emails(COMPANY, "Accounts", type="all_contacts_sent_crm_emails")) == [of_contact]
+    assert ids(bigin.emails(COMPANY, "Accounts", type="all_contacts_scheduled_crm_emails")) == [scheduled]
+    assert bigin.emails(COMPANY, "Accounts", type="all_contacts_draft_crm_emails").status_code == 204
+    assert bigin.emails(ADA, type="all_contacts_sent_crm_emails").json()["code"] == "INVALID_DATA"
+
+
+def test_the_mails_of_a_companys_contacts_come_in_pages(bigin: Client):
+    sent = [bigin.sent(ADA) for _ in range(11)]
+    query = {"type": "all_contacts_sent_crm_emails"}
+    first = bigin.emails(COMPANY, "Accounts", **query)
+    last = bigin.emails(COMPANY, "Accounts", index=first.json()["info"]["next_index"], **query)
+    assert ids(first) + ids(last) == sent[::-1]
+
+
 def test_a_bigin_that_takes_no_type(sandbox, bigin: Client):
     sandbox.settings(emails_type=False)
     message_id = bigin.sent()
@@ -154,6 +176,13 @@ def test_a_single_mail_has_its_content(bigin: Client):
     assert mail["reply_to"] == {"email": "desk@example.com"}
     assert "time" not in mail
     assert datetime.fromisoformat(mail["sent_time"])
+
+
+def test_the_size_of_an_attachment_is_a_text(bigin: Client):
+    upload = bigin.post("/files", files={"file": ("a.txt", b"abc")}).json()["data"][0]["details"]
+    message_id = bigin.sent(attachments=[{"id": upload["id"]}])
+    [mail] = bigin.get(f"/Contacts/{ADA}/Emails/{message_id}").json()["Emails"]
+    assert mail["attachments"] == [{"id": upload["id"], "name": "a.txt", "size": "3"}]
 
 
 def test_an_unknown_mail(bigin: Client):

@@ -26,11 +26,15 @@ def test_refresh_gives_an_access_token_and_no_refresh_token(sandbox):
     assert answer.status_code == 200
     body = answer.json()
     assert works(sandbox, body.pop("access_token"))
+    assert "ZohoBigin.send_mail.all.CREATE" in body.pop("scope").split()
     assert body == {"api_domain": sandbox.url, "token_type": "Bearer", "expires_in": 3600}
 
 
-def test_parameters_may_be_in_the_query(sandbox):
-    answer = requests.post(f"{sandbox.url}/oauth/v2/token", params=credentials(sandbox), timeout=10)
+@pytest.mark.parametrize("form", ["query", "multipart"])
+def test_parameters_may_be_in_the_query_or_in_a_multipart_form(sandbox, form):
+    given = credentials(sandbox)
+    how = {"params": given} if form == "query" else {"files": {name: (None, given[name]) for name in given}}
+    answer = requests.post(f"{sandbox.url}/oauth/v2/token", timeout=10, **how)
     assert "access_token" in answer.json()
 
 
@@ -168,10 +172,13 @@ def test_the_legacy_shape_is_in_milliseconds(sandbox):
     assert (body["expires_in_sec"], body["expires_in"]) == (3600, 3_600_000)
 
 
+def test_the_answer_may_lack_the_scopes(sandbox):
+    sandbox.settings(token_answer_scope=False)
+    assert "scope" not in ask(sandbox).json()
+
+
 def test_the_answer_may_name_another_api_domain_and_the_scopes(sandbox):
-    sandbox.settings(
-        token_api_domain="https://evil.example", token_answer_scope=True, scopes=["A.b.C", "D.e.F"]
-    )
+    sandbox.settings(token_api_domain="https://evil.example", scopes=["A.b.C", "D.e.F"])
     body = ask(sandbox).json()
     assert body["api_domain"] == "https://evil.example"
     assert body["scope"] == "A.b.C D.e.F"

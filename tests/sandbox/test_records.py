@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from datetime import datetime
+
 import pytest
 
 from airflow_provider_bigin.sandbox import criteria
@@ -79,6 +81,23 @@ def test_beyond_two_thousand_only_by_token(bigin: Client, sandbox):
         token = body["info"]["next_page_token"]
         query = {"page_token": token} if token else None
     assert len(seen) == 2104
+
+
+def test_a_page_token_lives_a_day_and_keeps_to_its_page_size(bigin: Client, sandbox):
+    query = {"fields": "Email", "per_page": 2}
+    info = bigin.get("/Contacts", params=query).json()["info"]
+    lifetime = datetime.fromisoformat(info["page_token_expiry"]).timestamp() - sandbox.now()
+    assert 86340 < lifetime <= 86400
+    token = {"page_token": info["next_page_token"]}
+    last = bigin.get("/Contacts", params={**query, **token})
+    assert len(last.json()["data"]) == 2
+    assert last.json()["info"]["page_token_expiry"] is None
+    answer = bigin.get("/Contacts", params={**query, **token, "per_page": 3})
+    assert (answer.status_code, answer.json()["code"]) == (400, "INVALID_DATA")
+    sandbox.advance(86401)
+    bigin.log_in()
+    answer = bigin.get("/Contacts", params={**query, **token})
+    assert (answer.status_code, answer.json()["code"]) == (400, "EXPIRED_VALUE")
 
 
 @pytest.mark.parametrize("email", ["grace.hopper@example.org", "GRACE@navy.example.org"])

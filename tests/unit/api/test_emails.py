@@ -309,6 +309,7 @@ def test_times(text, time):
         ({"to": {"email": "x@example.org"}}, ("x@example.org",)),
         ({"cc": [{"email": "x@example.org"}]}, ("a@example.org", "b@example.org", "x@example.org")),
         ({"cc": []}, ("a@example.org", "b@example.org")),
+        ({"cc": {}}, ("a@example.org", "b@example.org")),
         ({"to": None}, None),
         ({"to": []}, None),
         ({"to": "x@example.org"}, None),
@@ -330,6 +331,20 @@ def test_an_entry_of_nothing():
     email = parse_email({})
     assert (email.message_id, email.time, email.subject, email.people) == (None,) * 4
     assert email.is_sent
+
+
+@pytest.mark.parametrize("nothing", ["null", "array", "object"])
+def test_whatever_stands_for_nothing_in_an_entry(client, sandbox, send, nothing):
+    sandbox.settings(emails_empty=nothing)
+    send()
+    [email] = list_emails(client, ADA).emails
+    assert email.people == ("ada.lovelace@example.org",)
+
+
+def test_the_e_mails_of_a_companys_contacts(client, send):
+    [sent] = send()
+    listed = client.get_emails("Companies", "5000000000000000201", type="all_contacts_sent_crm_emails")
+    assert [entry["message_id"] for entry in listed] == [sent]
 
 
 def test_received_and_scheduled_mails(client, sandbox, send):
