@@ -10,6 +10,8 @@ UV := 0.13.9
 VENV := .venv$(if $(filter-out $(NEWEST),$(AIRFLOW)),-$(AIRFLOW))$(if $(PYTHON),-python$(patsubst python%,%,$(notdir $(PYTHON))))
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# Zoho's SDK and the sandbox, without Airflow.
+PEER := .venv-peer
 
 # Two workers, each with a sandbox and an Airflow home of its own.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
@@ -23,7 +25,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
-.PHONY: help demo ui test test-airflow coverage test-unit test-system fault-run bench lint types format environment constraints build clean
+.PHONY: help demo ui test test-airflow coverage test-unit test-system test-peer fault-run bench lint types format environment constraints build clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1:\2/p' $(MAKEFILE_LIST) | awk -F: '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -49,6 +51,9 @@ test-unit: $(READY) ## unit and sandbox tests alone (AIRFLOW=3.0 PYTHON=3.10)
 
 test-system: $(READY) ## tests that need a running scheduler and triggerer
 	$(BIN)/python -m pytest tests/system
+
+test-peer: $(PEER)/.ready ## Zoho's own SDK as a client of the sandbox
+	$(PEER)/bin/python -m pytest --confcutdir tests/peer tests/peer
 
 fault-run: $(READY) ## all schedules of two faults, and 500 random ones in each circumstance (a quarter of an hour)
 	$(BIN)/python -m tests.faults.exhaustive
@@ -85,12 +90,20 @@ $(BIN)/uv:
 	@python=$$(scripts/find_python.sh $(AIRFLOW)) && "$$python" -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV)
 
-constraints: $(READY) ## resolve the pins of every line of Airflow again
-	@for line in constraints/*.in; do \
+$(PEER)/.ready: constraints/peer.txt | $(BIN)/uv
+	@echo "Installing Zoho's SDK and the sandbox into $(PEER)"
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(PEER)
+	@$(BIN)/uv pip sync --quiet --compile-bytecode --python $(PEER)/bin/python $<
+	@touch $@
+
+constraints: $(READY) ## resolve the pins of every line of Airflow, and those of test-peer, again
+	@for line in constraints/airflow-*.in; do \
 		echo "$$line"; \
 		$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --upgrade --all-extras \
 			--no-annotate --no-header --output-file "$${line%.in}.txt" pyproject.toml "$$line" || exit 1; \
 	done
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --upgrade --no-annotate --no-header \
+		--constraints constraints/airflow-$(NEWEST).txt --output-file constraints/peer.txt constraints/peer.in
 
 clean: ## remove the environments and everything that was made
 	rm -rf .venv .venv-* .airflow dist .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis
