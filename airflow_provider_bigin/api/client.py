@@ -57,6 +57,8 @@ log = logging.getLogger(__name__)
 
 DEFAULT_TIMEOUT = 30.0
 PAGE_SIZE = 200
+#: Names of the list of from-addresses: clients of live Bigin read the first, the CRM documents the second.
+FROM_ADDRESSES_KEYS = ("from_address", "from_addresses")
 #: Pages read of one list of records, at most: a million records.
 MAX_PAGES = 5000
 #: Recipients that Bigin may name as left out, at most: as many as a mail can have.
@@ -168,8 +170,7 @@ class BiginClient:
         have ``user_name``, ``type``, ``id`` and ``default``.
         """
         answer = self.read("settings/emails/actions/from_addresses")
-        # The CRM's documentation says "from_addresses", clients of live Bigin read "from_address".
-        return _items(answer, "from_address", "from_addresses")
+        return _items(answer, *FROM_ADDRESSES_KEYS)
 
     def upload_files(self, files: Sequence[File]) -> list[str]:
         """

@@ -188,12 +188,12 @@ def _follow_pages(
     while position is not None:
         positions.append(position)
         try:
-            answer = _read_page(client, record, view, position)
+            answer = read_page(client, record, view, position)
         except BiginInvalidRequestError as error:
             if position:
                 raise _PageExpiredError from error
             raise
-        items, gap = _items(answer)
+        items, gap = read_entries(answer)
         emails = [parse_email(item, view=view) for item in items]
         new = {_identity(email) for email in emails} - known
         known |= new
@@ -204,7 +204,7 @@ def _follow_pages(
             gap = "the list of its record's e-mails announces a page that shows nothing new"
         # After two pages the order was seen and is not a guess.
         elif gap is None and not (is_behind and len(positions) > 1):
-            position, gap = _next_position(answer, len(items), is_behind=is_behind)
+            position, gap = next_position(answer, len(items), is_behind=is_behind)
         if position in positions:
             position, gap = None, "the list of its record's e-mails leads back to a page that was read"
         elif position and (len(times) >= MAX_ENTRIES or len(positions) >= MAX_PAGES):
@@ -212,9 +212,16 @@ def _follow_pages(
         yield EmailList(tuple(emails), gap)
 
 
-def _read_page(client: BiginClient, record: RecordRef, view: str | None, position: Mapping[str, str]) -> Any:
+def read_page(
+    client: BiginClient, record: RecordRef, view: str | None, position: Mapping[str, str] | None = None
+) -> Any:
+    """
+    Read a page of one view of a record's e-mails, as Bigin answers it.
+
+    :param position: parameters that name the page, of :func:`next_position`; the first page if not given.
+    """
     path = f"{record.module}/{record.id}/Emails"
-    params = {**({"type": view} if view else {}), **position}
+    params = {**({"type": view} if view else {}), **(position or {})}
     with_fields = {**params, "fields": FIELDS}
     if client.emails_need_fields:
         return client.read(path, params=with_fields)
@@ -228,8 +235,8 @@ def _read_page(client: BiginClient, record: RecordRef, view: str | None, positio
     return answer
 
 
-def _items(answer: Any) -> tuple[list[Mapping[str, Any]], str | None]:
-    """Return the entries of an answer, and what keeps it from being all of a page."""
+def read_entries(answer: Any) -> tuple[list[Mapping[str, Any]], str | None]:
+    """Return the entries of a page, and what keeps them from being all of it, as the end of a sentence."""
     if answer is None:
         return [], None
     lists = [answer[key] for key in LIST_KEYS if key in answer] if isinstance(answer, Mapping) else []
@@ -239,11 +246,14 @@ def _items(answer: Any) -> tuple[list[Mapping[str, Any]], str | None]:
     return mappings, None if is_known else UNKNOWN_SHAPE
 
 
-def _next_position(answer: Any, length: int, *, is_behind: bool) -> tuple[dict[str, str] | None, str | None]:
+def next_position(
+    answer: Any, length: int, *, is_behind: bool = False
+) -> tuple[dict[str, str] | None, str | None]:
     """
     Tell how to ask for the page that follows: by whichever of an index, a token and a number there is.
 
-    :param length: number of entries on this page.
+    :param answer: this page.
+    :param length: number of its entries.
     :param is_behind: whether what may follow is older than what is looked for.
     :return: parameters, None if there is none; and why there may be one all the same.
     """

@@ -30,7 +30,7 @@ class Command(NamedTuple):
     arguments: tuple[Argument, ...]
 
 
-HELP = "authorize, check and revoke connections to Bigin by Zoho CRM; clean up after tasks that failed"
+HELP = "authorize, check, probe and revoke connections to Bigin by Zoho CRM; clean up after tasks that failed"
 
 _CONN_ID = Argument(
     ("conn_id",),
@@ -64,6 +64,23 @@ COMMANDS = (
         "test a connection and tell which scopes it has; sends and changes nothing",
         "airflow_provider_bigin.cli.check.check",
         (_CONN_ID,),
+    ),
+    Command(
+        "probe",
+        "ask an account what Bigin's documentation leaves open, and print a report without personal data that"
+        " can be pasted into an issue; sends nothing unless told so",
+        "airflow_provider_bigin.cli.probe.probe",
+        (
+            _CONN_ID,
+            Argument(
+                ("--send-to",),
+                {
+                    "metavar": "ADDRESS",
+                    "help": "send one mail to this address, your own, and see how Bigin shows it; it is filed"
+                    " under the connection's default record, else under the contact with this address",
+                },
+            ),
+        ),
     ),
     Command(
         "revoke",

@@ -30,7 +30,6 @@ from airflow_provider_bigin.api.errors import (
     BiginStaleAttemptError,
     BiginValidationError,
 )
-from airflow_provider_bigin.api.mail import Mail
 from airflow_provider_bigin.api.records import RecordRef
 from airflow_provider_bigin.delivery.attempt import TaskAttempt
 from airflow_provider_bigin.delivery.identity import (
@@ -57,6 +56,7 @@ from airflow_provider_bigin.delivery.lookup import (
     Verdict,
     new_window,
     settle,
+    suspect_of,
     unread,
 )
 from airflow_provider_bigin.delivery.message import Batch, Message, post_renewed
@@ -345,7 +345,7 @@ class Delivery:
             self._started_at + LEASE + self._client.timeout + SETTLING + CLOCK_SKEW,
         )
         markers, old_markers = self._markers(self._items[position].name)
-        return self._look_of(draft.mail, record, window)._replace(
+        return suspect_of(draft.mail, record, window, self._digests)._replace(
             markers=markers,
             old_markers=old_markers,
             is_marked=draft.mail.mail_format == "html" or self._mark_text,
@@ -395,7 +395,7 @@ class Delivery:
         return Ready(position, replace(message, mail=mail), intent)
 
     def _intent(self, item: Item, message: Message, *, is_marked: bool) -> Intent:
-        look = self._look_of(message.mail, message.record, (0.0, 0.0))
+        look = suspect_of(message.mail, message.record, (0.0, 0.0), self._digests)
         told = (look.subject, look.people, look.content, look.scheduled, look.window)
         return Intent(item, self._attempt.number, message.record, is_marked, *told)
 
@@ -524,18 +524,6 @@ class Delivery:
             markers,
             old_markers,
             intent.is_marked,
-        )
-
-    def _look_of(self, mail: Mail, record: RecordRef, window: Window) -> Suspect:
-        """Describe a mail as its record's list would show it."""
-        digests = self._digests
-        return Suspect(
-            record,
-            digests.subject(mail.subject),
-            digests.people(address.email for address in (*mail.to, *mail.cc)),
-            digests.content(mail.content),
-            digests.scheduled(mail),
-            window,
         )
 
     def _marker(self, name: Name, attempt: int | None = None) -> Marker:

@@ -17,6 +17,7 @@ from typing import ClassVar, NamedTuple, TypeVar
 from airflow_provider_bigin.api.client import BiginClient
 from airflow_provider_bigin.api.emails import SCHEDULED_VIEW, VIEWS, Email, EmailList, list_emails
 from airflow_provider_bigin.api.errors import BiginError
+from airflow_provider_bigin.api.mail import Mail
 from airflow_provider_bigin.api.records import RecordRef
 from airflow_provider_bigin.delivery.identity import Digests, Marker, Name, find_markers
 from airflow_provider_bigin.delivery.policy import Evidence
@@ -118,6 +119,18 @@ class Suspect(NamedTuple):
     old_markers: frozenset[Marker] = frozenset()
     is_marked: bool = True
     has_intent: bool = True
+
+
+def suspect_of(mail: Mail, record: RecordRef, window: Window, digests: Digests) -> Suspect:
+    """Describe a mail as its record's list would show it."""
+    return Suspect(
+        record,
+        digests.subject(mail.subject),
+        digests.people(address.email for address in (*mail.to, *mail.cc)),
+        digests.content(mail.content),
+        digests.scheduled(mail),
+        window,
+    )
 
 
 @dataclass
