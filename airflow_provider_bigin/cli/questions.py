@@ -164,7 +164,8 @@ def clock(account: Account) -> Answer:
             f"Times are told by this machine's clock, which may be {CLOCK_SKEW:.0f} s off: keep it right.",
         )
     return Answer(
-        f"Bigin's less this machine's: {time - client.clock.time():.0f} s", "Times are told by Bigin's clock."
+        f"Bigin's less this machine's: {round(time - client.clock.time())} s",
+        "Times are told by Bigin's clock.",
     )
 
 
@@ -218,9 +219,9 @@ def paging(listing: Listing) -> Answer:
             f"one page of {len(items)}",
             "How a longer one goes on is seen with a default record that has more than ten e-mails.",
         )
-    pages = list(islice(email_pages(listing.client, listing.record, views=(view,)), 2))
-    more = sum(len(page.emails) for page in pages[1:])
-    gap = next((page.gap for page in pages if page.gap), None if more else "its second page shows nothing")
+    walk = list(islice(email_pages(listing.client, listing.record, views=(view,)), 2))
+    more = sum(len(step.emails) for step in walk[1:])
+    gap = next((step.gap for step in walk if step.gap), None if more else "its second page shows nothing")
     return Answer(
         f"by {names(position)}, {len(items)} and then {more}", _because(gap) or "A list is read to its end."
     )
@@ -289,7 +290,7 @@ def entry(sent: Sent) -> Answer:
     time = sent.email.time
     return Answer(
         f"seen after {sent.seconds:.0f} s; other than sent: {', '.join(others) or 'nothing'};"
-        f" its time: {'unknown' if time is None else f'{time - sent.posted_at:.0f} s after it left'}"
+        f" its time: {'unknown' if time is None else f'{round(time - sent.posted_at)} s after it left'}"
     )
 
 
@@ -347,9 +348,11 @@ OF_A_LIST: Mapping[str, Callable[[Listing], Answer]] = {
 
 
 def names(found: Iterable[Any]) -> str:
-    """List names of the API; what does not look like one is not shown."""
-    known = {name if re.fullmatch(r"\w{1,60}", str(name), re.ASCII) else "(another)" for name in found}
-    return " ".join(sorted(map(str, known))[:MAX_NAMES]) or "none"
+    """List names of the API; what does not look like one, such as an id or an address, is not shown."""
+    known = {
+        name if re.fullmatch(r"[A-Za-z]\w{0,59}", name, re.ASCII) else "(another)" for name in map(str, found)
+    }
+    return " ".join(sorted(known)[:MAX_NAMES]) or "none"
 
 
 def refusal(error: BiginError) -> str:
