@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime, timedelta, timezone
 from functools import wraps
 from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import quote
 
 from airflow_provider_bigin.api.errors import BiginConfigurationError
@@ -62,15 +63,19 @@ __all__ = [
     "BaseSensorOperator",
     "PokeReturnValue",
     "ask_supervisor_one_by_one",
+    "can_ask_people",
     "dag_run_url",
     "delete_database_variable",
     "get_database_variable",
     "get_variable",
     "mask_secret",
     "object_storage_path",
+    "put_question",
     "redact",
     "set_database_variable",
     "set_variable",
+    "task_url",
+    "wait_for_answer",
 ]
 
 
@@ -219,6 +224,62 @@ def redact(text: str) -> str:
             "airflow.utils.log.secrets_masker",
         )(encodable(text))
     )
+
+
+def can_ask_people() -> bool:
+    """Tell whether this Airflow asks people questions: from 3.1 on."""
+    try:
+        return find_spec("airflow.sdk.execution_time.hitl") is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def put_question(
+    ti: Any, *, subject: str, body: str, options: Sequence[str], users: Sequence[Mapping[str, str]]
+) -> None:
+    """Put a question on a task's page; if it has one, Airflow keeps that and removes its answer."""
+    from airflow.sdk.execution_time.hitl import HITLUser, upsert_hitl_detail
+
+    upsert_hitl_detail(
+        ti_id=ti.id,
+        options=[*options],
+        subject=subject,
+        body=body,
+        params={},
+        assigned_users=[HITLUser(id=user["id"], name=user["name"]) for user in users],
+    )
+
+
+def wait_for_answer(
+    task: BaseOperator,
+    ti: Any,
+    *,
+    options: Sequence[str],
+    timeout: timedelta,
+    method_name: str,
+    arguments: dict[str, Any],
+) -> NoReturn:
+    """
+    End the try until somebody has answered, or the time is over; then a method of the task goes on.
+
+    :raises BaseException: what Airflow takes for that: from 3.3 on the task waits by itself, before in the
+        triggerer.
+    """
+    try:
+        from airflow.sdk.exceptions import TaskAwaitingInput
+    except ImportError:
+        from airflow.providers.standard.triggers.hitl import HITLTrigger
+
+        until = datetime.now(timezone.utc) + timeout
+        trigger = HITLTrigger(ti_id=ti.id, options=[*options], params={}, timeout_datetime=until)
+        task.defer(trigger=trigger, method_name=method_name, kwargs=arguments)
+    raise TaskAwaitingInput(method_name=method_name, kwargs=arguments, timeout=timeout)
+
+
+def task_url(ti: Any) -> str:
+    """Return the address of a task's page in Airflow 3."""
+    map_index = f"/mapped/{ti.map_index}" if ti.map_index is not None and ti.map_index >= 0 else ""
+    return f"{dag_run_url(ti.dag_id, ti.run_id)}/tasks/{quote(ti.task_id)}{map_index}"
 
 
 def dag_run_url(dag_id: str, run_id: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import sqlite3
+import uuid
 from contextlib import closing
 from datetime import datetime, timezone
 from pathlib import Path
@@ -119,11 +120,13 @@ class TaskInstance:
         self.clear_number = 0
         self.start = self.run_after = start
         self.state = "running"
+        self.id = uuid.uuid4()
         self.xcoms: dict[str, Any] = {}
 
     def context(self) -> dict[str, Any]:
         """Return what ``execute()`` gets in the present try."""
         ti = SimpleNamespace(
+            id=self.id,
             dag_id="dag",
             run_id=self.run_id,
             task_id=self.task.task_id,
@@ -149,6 +152,16 @@ class TaskInstance:
         if self.store:
             self.store.begin_try()
         return self.task.execute(self.context())
+
+    def resume(self, waiting: Any, event: dict[str, Any]) -> Any:
+        """
+        Let a try that waits go on, as Airflow does.
+
+        :param waiting: what it has raised in order to wait.
+        :param event: what it has waited for.
+        """
+        self.xcoms = {}
+        return getattr(self.task, waiting.method_name)(self.context(), **waiting.kwargs, event=event)
 
     def run_to_the_end(self, between: Any = lambda: None) -> Any:
         """

@@ -12,6 +12,7 @@ module          holds
 ``message``     what is delivered: drafts, messages, the batch that makes them
 ``engine``      the only loop: recall what earlier tries have left, send the rest, settle what was lost
 ``policy``      the decision table
+``doubts``      what a person is asked about, and what the answer was
 ``identity``    what is the same mail in every try: digests, markers, rows and their entries
 ``journal``     what earlier tries have left, and what this one writes
 ``state``       the format of what is stored

@@ -33,6 +33,7 @@ class TaskAttempt:
     :param run: tells runs under the same id apart.
     :param run_start: when the run began, in epoch seconds; None if Airflow does not tell.
     :param is_inner: whether the operator runs inside another task.
+    :param is_again: whether this try has run before and waited, so that its number tells nothing new.
     :param store: survives retries.
     :param ensure_wanted: asks Airflow, and raises :class:`BiginStaleAttemptError` if it no longer counts on
         this try. A worker that was frozen may wake after its task has failed or been replaced.
@@ -46,6 +47,7 @@ class TaskAttempt:
     run: str
     run_start: float | None
     is_inner: bool
+    is_again: bool
     store: StateStore
     ensure_wanted: Callable[[], None]
 
@@ -62,13 +64,19 @@ class TaskAttempt:
 
     @classmethod
     def from_context(
-        cls, context: Mapping[str, Any], task: Any, *, describe: Callable[[], str]
+        cls,
+        context: Mapping[str, Any],
+        task: Any,
+        *,
+        describe: Callable[[], str],
+        is_resumed: bool = False,
     ) -> TaskAttempt:
         """
         Read the context that Airflow gives to ``execute()``.
 
         :param task: the operator that is executed.
         :param describe: writes its mails down; called if it runs inside another task, to tell it from others.
+        :param is_resumed: whether the try goes on after it has waited for a person.
         :raises BiginConfigurationError: if ``[bigin] state`` is not a valid value.
         """
         ti, dag_run = context["ti"], context["dag_run"]
@@ -88,6 +96,7 @@ class TaskAttempt:
             run=str(getattr(dag_run, "run_after", None) or getattr(dag_run, "id", "")),
             run_start=float(int(start.timestamp())) if start else None,
             is_inner=is_inner,
+            is_again=is_resumed,
             store=_configured_store(context, identity),
             ensure_wanted=partial(_ensure_wanted, ti),
         )

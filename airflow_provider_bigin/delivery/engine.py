@@ -32,6 +32,7 @@ from airflow_provider_bigin.api.errors import (
 )
 from airflow_provider_bigin.api.records import RecordRef
 from airflow_provider_bigin.delivery.attempt import TaskAttempt
+from airflow_provider_bigin.delivery.doubts import Reply, doubt_of
 from airflow_provider_bigin.delivery.identity import (
     Digests,
     Item,
@@ -61,7 +62,7 @@ from airflow_provider_bigin.delivery.lookup import (
 )
 from airflow_provider_bigin.delivery.message import Batch, Message, post_renewed
 from airflow_provider_bigin.delivery.outcome import Outcome
-from airflow_provider_bigin.delivery.policy import Decision, OnUnknownOutcome, decide
+from airflow_provider_bigin.delivery.policy import Decision, OnUnknownOutcome, Word, decide
 from airflow_provider_bigin.delivery.state import Intent, Result, Window, text
 
 log = logging.getLogger(__name__)
@@ -129,6 +130,7 @@ class Delivery:
     :param limiter: what the calls pass.
     :param max_concurrency: mails under way at a time.
     :param on_unknown_outcome: see :func:`~airflow_provider_bigin.delivery.policy.decide`.
+    :param reply: what has come of the question with which this try waited for a person.
     :param mark_text: put the marker into ``text`` mails too, where readers see it.
     :param on_outcome: told each outcome as it comes, from several threads.
     """
@@ -142,6 +144,7 @@ class Delivery:
         limiter: ConcurrencyLimiter,
         max_concurrency: int = 1,
         on_unknown_outcome: OnUnknownOutcome,
+        reply: Reply | None = None,
         mark_text: bool = False,
         on_outcome: Callable[[Outcome], None] = lambda outcome: None,
     ) -> None:
@@ -151,6 +154,7 @@ class Delivery:
         self._limiter = limiter
         self._max_concurrency = max_concurrency
         self._policy = on_unknown_outcome
+        self._reply = reply
         self._mark_text = mark_text
         self._on_outcome = on_outcome
         self._preparers, self._senders = (
@@ -167,6 +171,8 @@ class Delivery:
         self._lost: list[tuple[Ready, BiginOutcomeUnknownError]] = []
         self._number_unfound = 0
         self._ended_by: BiginError | None = None
+        #: What a person is to be asked about, once nothing else is left to do.
+        self.doubts: list[str] = []
 
     def __enter__(self) -> Delivery:
         return self
@@ -219,6 +225,15 @@ class Delivery:
             self._journal.complete()
         else:
             self._journal.save()
+
+    def keep(self) -> None:
+        """
+        Write all down before the task waits.
+
+        :raises BiginJournalError: if that is not confirmed; then it must not wait.
+        :raises BiginStaleAttemptError: if this try was replaced.
+        """
+        self._journal.save_for_wait()
 
     def _are_all_settled(self) -> bool:
         return all(outcome and outcome.is_settled for outcome in self._outcomes)
@@ -291,21 +306,49 @@ class Delivery:
             self._finish(position, Outcome("already_sent", record, verdict.message_id))
             return False
         last_attempt = self._attempt.number if is_edit else self._attempt.number - 1
+        is_scheduled = any(look.suspect.scheduled for look in seen)
+        item = self._items[position]
+        name = item.name if is_edit else names[0]
+        said = self._said_of(name)
         decision = decide(
             "open",
             verdict.evidence,
             policy=self._policy,
             asked_since=max((intent.attempt for intent in intents), default=last_attempt) < self._go.asked,
-            is_scheduled=any(look.suspect.scheduled for look in seen),
+            is_scheduled=is_scheduled,
+            said=said,
         )
-        if decision != "send":
-            is_scheduled = any(look.suspect.scheduled for look in seen)
-            self._finish(position, _unknown(record, verdict, decision, is_scheduled=is_scheduled))
-            return False
-        log.info("%s Sending it.", verdict)
-        for intent in intents:
-            self._journal.discard_intent(intent.item.name)
-        return True
+        if decision == "send":
+            log.info("%s Sending it.", verdict)
+            for intent in intents:
+                if said and not is_edit:
+                    self._journal.replace(name, item.name)
+                else:
+                    self._journal.discard_intent(intent.item.name)
+        elif decision == "done":
+            log.info("%s A person says that it was sent.", verdict)
+            self._record(self._go.open[name].item if name in self._go.open else item, record, "done")
+            self._finish(position, Outcome("already_sent", record))
+        else:
+            self._note_doubt(decision, name)
+            hint = _hint_on_question(decision, said, self._reply)
+            self._finish(position, _unknown(record, verdict, decision, is_scheduled=is_scheduled, hint=hint))
+        return decision == "send"
+
+    def _said_of(self, name: Name) -> Word | None:
+        """Return what a person has said of a mail in doubt, in this try or before, and keep it."""
+        reply, go = self._reply, self._go
+        if reply and reply.word and doubt_of(go.id, name, go.open.get(name)) in reply.doubts:
+            if reply.word != "sent":
+                self._journal.record_answer(name, reply.word)
+            return reply.word
+        answer = go.answers.get(name)
+        return answer.word if answer and (answer.word == "send" or answer.attempt >= go.asked) else None
+
+    def _note_doubt(self, decision: Decision, name: Name) -> None:
+        """Remember what a person is to be asked about."""
+        if decision == "ask":
+            self.doubts.append(doubt_of(self._go.id, name, self._go.open.get(name)))
 
     def _look_for_earlier(self, questions: Iterable[Question]) -> dict[Name, Look]:
         """Look for mails that earlier tries may have sent; what is found is done."""
@@ -469,16 +512,24 @@ class Delivery:
                 self._record_found(intent.item, intent.record, verdict)
                 outcome = Outcome("sent", intent.record, verdict.message_id)
             else:
+                is_scheduled = intent.scheduled is not None
                 decision = decide(
                     "open",
                     verdict.evidence,
                     policy=self._policy,
                     asked_since=False,
                     is_own=True,
-                    is_scheduled=intent.scheduled is not None,
+                    is_scheduled=is_scheduled,
                 )
-                is_scheduled = intent.scheduled is not None
-                outcome = _unknown(intent.record, verdict, decision, is_scheduled=is_scheduled, cause=error)
+                self._note_doubt(decision, name)
+                outcome = _unknown(
+                    intent.record,
+                    verdict,
+                    decision,
+                    is_scheduled=is_scheduled,
+                    hint=_hint_on_question(decision, None, self._reply),
+                    cause=error,
+                )
                 self._number_unfound += 1
             self._finish(ready.position, outcome)
         if self._number_unfound >= MAX_LOST:
@@ -559,7 +610,7 @@ class Delivery:
         self._record(item, record, "done", message_id=found.message_id)
 
     def _record(
-        self, item: Item, record: RecordRef, status: Literal["done", "refused"], **told: str | None
+        self, item: Item, record: RecordRef | None, status: Literal["done", "refused"], **told: str | None
     ) -> None:
         bounded = {name: text(value) if value else None for name, value in told.items()}
         self._journal.record_outcome(Result(item, self._attempt.number, status, record, **bounded))
@@ -632,15 +683,31 @@ def _place(error: BiginError) -> str | None:
     return str(place) if place else None
 
 
+def _hint_on_question(decision: Decision, said: Word | None, reply: Reply | None) -> str | None:
+    """Tell a person what is asked, or was."""
+    if decision == "ask":
+        return "A person is asked once nothing else is left to do"
+    if said == "leave":
+        return "A person has said to leave it failed. Clear the task to be asked again"
+    if reply and not reply.word:
+        return "Nobody has answered in time, so nothing is sent. Clear the task to be asked again"
+    return None
+
+
 def _unknown(
     record: RecordRef | None,
     verdict: Verdict,
     decision: Decision,
     *,
     is_scheduled: bool,
+    hint: str | None,
     cause: BaseException | None = None,
 ) -> Outcome:
-    """Say that a mail may have been sent and is not found, and what a person can do."""
+    """
+    Say that a mail may have been sent and is not found, and what a person can do.
+
+    :param hint: if it is not to look and to clear the task.
+    """
     code = verdict.error.code if isinstance(verdict, Unreadable) else None
     remedy = "clear the task to send it"
     if not isinstance(verdict, Absent) or is_scheduled:
@@ -657,7 +724,8 @@ def _unknown(
         error = BiginOutcomeUnknownError(
             str(verdict),
             code=code,
-            hint=f"Nothing is sent again without you. Look at the e-mails of {record or 'its record'}: if the"
+            hint=hint
+            or f"Nothing is sent again without you. Look at the e-mails of {record or 'its record'}: if the"
             f" mail is there, mark this task as success; if it is not, {remedy}",
         )
     error.__cause__ = cause

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from tenacity import Retrying, retry_if_exception, wait_random_exponential
 
@@ -24,6 +24,7 @@ from airflow_provider_bigin.delivery.attempt import TaskAttempt
 from airflow_provider_bigin.delivery.identity import Item, Kept, Name, was_cleared
 from airflow_provider_bigin.delivery.state import (
     VERSION,
+    Answer,
     Head,
     Intent,
     Result,
@@ -64,6 +65,7 @@ class Go:
     :param results: those that are in no segment yet.
     :param archive: results of the go before, to be moved to a segment.
     :param words: the last word on each mail with a result.
+    :param answers: what a person has said of mails in doubt.
     :param owners: who may have written the head without having replaced this try.
     """
 
@@ -80,6 +82,7 @@ class Go:
     results: list[Result] = field(default_factory=list)
     archive: list[Result] = field(default_factory=list)
     words: dict[Name, Result] = field(default_factory=dict)
+    answers: dict[Name, Answer] = field(default_factory=dict)
     owners: frozenset[str] = frozenset()
 
     @property
@@ -151,6 +154,7 @@ def recall(attempt: TaskAttempt) -> Go:
         count=head.segments[1],
         open={intent.item.name: intent for intent in head.open},
         results=list(head.results),
+        answers={(answer.row, answer.number): answer for answer in head.answers},
         owners=owners,
     )
     results: list[Result] = []
@@ -179,15 +183,17 @@ def read_claims(attempt: TaskAttempt, go: Go) -> tuple[set[str], bool]:
     """
     if not attempt.store.keeps:
         return set(), True
-    claims = {word.message_id for word in (*go.words.values(), *go.archive) if word.message_id}
+    results = [*go.words.values(), *go.archive]
     is_whole = go.is_known
     for number in range(go.first if not go.is_damaged else 0):
         segment = read_segment(attempt.store.read(f"segment.{number}"))
         if segment is None:
             is_whole = False
         else:
-            claims |= {result.message_id for result in segment.results if result.message_id}
-    return claims, is_whole
+            results += segment.results
+    # A mail that a person says was sent has no id.
+    is_whole = is_whole and all(result.message_id for result in results if result.status == "done")
+    return {result.message_id for result in results if result.message_id}, is_whole
 
 
 def _unkept_go(attempt: TaskAttempt) -> Go:
@@ -206,14 +212,14 @@ def _go_without_head(attempt: TaskAttempt, *, is_damaged: bool) -> Go:
     Begin a go where no head can be read.
 
     On a shared store it may also mean that the task was green and its state deleted; then only a first try
-    since a clear begins anew.
+    since a clear begins anew, and only when it runs for the first time.
     """
     store = attempt.store
     count = 0
-    if is_damaged or store.is_shared or attempt.number > 1:
+    if is_damaged or store.is_shared or attempt.number > 1 or attempt.is_again:
         while store.read(f"segment.{count}") is not None:
             count += 1
-    is_first = attempt.number in (1, attempt.first_number)
+    is_first = attempt.number in (1, attempt.first_number) and not attempt.is_again
     is_unknown = store.is_shared and not is_first
     if is_damaged or count or is_unknown:
         asked = attempt.first_number if store.is_shared else attempt.number
@@ -255,6 +261,8 @@ class Journal:
         self._closed_by: Exception | None = None
         self._leased: dict[Name, float] = {}  # when the intents were written
         self._waiting: set[Name] = set()  # of these, those that are not under way
+        self._earlier: dict[Name, Name] = {}
+        self._spent: dict[Name, tuple[Intent | None, Answer]] = {}
         self._asked_at = -math.inf
         self._has_head = not go.is_new or bool(go.owners)
         self.is_dirty = False
@@ -268,6 +276,8 @@ class Journal:
         :raises BiginStaleAttemptError: if this try was replaced.
         """
         with self._lock:
+            for name in intents:
+                self._spend_answer(name)
             self._go.open.update(intents)
             self._lease(intents)
             try:
@@ -305,7 +315,10 @@ class Journal:
     def record_outcome(self, result: Result) -> None:
         """Take down what became of a mail for good: it is delivered, or Bigin refuses it."""
         with self._lock:
-            self.discard_intent(result.item.name)
+            name = result.item.name
+            self._spent.pop(name, None)
+            self._go.answers.pop(name, None)
+            self.discard_intent(name)
             self._go.results.append(result)
 
     def discard_intent(self, name: Name) -> None:
@@ -314,6 +327,18 @@ class Journal:
             self.is_dirty = True
             self._waiting.discard(name)
             self._go.open.pop(name, None)
+            if name in self._spent:
+                self._give_answer_back(*self._spent.pop(name))
+
+    def record_answer(self, name: Name, word: Literal["send", "leave"]) -> None:
+        """Take down what a person has said of a mail in doubt."""
+        with self._lock:
+            self.is_dirty = True
+            self._go.answers[name] = Answer(*name, word, self._attempt.number)
+
+    def replace(self, earlier: Name, name: Name) -> None:
+        """Let the next intent of a mail take the place of an earlier one, and spend what was said of that."""
+        self._earlier[name] = earlier
 
     def close(self, error: Exception) -> None:
         """Let no thread post any more."""
@@ -330,6 +355,16 @@ class Journal:
                 self._write_head()
             except Exception as error:
                 log.warning("The state of the mails could not be written (%s).", _name(error))
+
+    def save_for_wait(self) -> None:
+        """
+        Write what is known, changed or not, as a try ends that is to run again: its number will tell nothing.
+
+        :raises BiginJournalError: if that is not confirmed.
+        :raises BiginStaleAttemptError: if this try was replaced.
+        """
+        with self._lock:
+            self._write_head()
 
     def complete(self) -> None:
         """
@@ -363,6 +398,17 @@ class Journal:
         if self._go.is_new and self._attempt.store.is_shared:
             with self._lock:
                 self._write_head()
+
+    def _spend_answer(self, name: Name) -> None:
+        """What comes of an intent is a new doubt, of which a person has said nothing."""
+        earlier = self._earlier.get(name, name)
+        if answer := self._go.answers.pop(earlier, None):
+            self._spent[name] = self._go.open.pop(earlier, None), answer
+
+    def _give_answer_back(self, intent: Intent | None, answer: Answer) -> None:
+        self._go.answers[answer.row, answer.number] = answer
+        if intent:
+            self._go.open[intent.item.name] = intent
 
     def _lease(self, names: Iterable[Name]) -> None:
         """Let intents begin now."""
@@ -404,6 +450,7 @@ class Journal:
             segments=(go.first, go.count),
             open=tuple(go.open.values()),
             results=tuple(go.results),
+            answers=tuple(go.answers.values()),
             owner=self._owner,
             run=attempt.run,
             run_start=attempt.run_start,

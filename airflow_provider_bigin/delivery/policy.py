@@ -8,22 +8,26 @@ from __future__ import annotations
 
 from typing import Literal
 
-OnUnknownOutcome = Literal["check", "fail", "resend"]
-ON_UNKNOWN_OUTCOME: tuple[OnUnknownOutcome, ...] = ("check", "fail", "resend")
+OnUnknownOutcome = Literal["check", "fail", "resend", "ask"]
+ON_UNKNOWN_OUTCOME: tuple[OnUnknownOutcome, ...] = ("check", "fail", "resend", "ask")
 
 #: The newest that is stored of a mail: nothing, that it is out, that Bigin will never take it, or that it may
 #: have been posted.
 LastWord = Literal["none", "done", "refused", "open"]
 #: What the e-mails of its record show of a mail that may have been posted.
 Evidence = Literal["found", "absent", "in doubt", "unreadable"]
-#: ``report``: name it with its reason; ``later``: left to the next try; ``give up``: only a person can know.
-Decision = Literal["send", "done", "report", "later", "give up"]
+#: What a person says of a mail in doubt: it was sent, send it, leave it failed.
+Word = Literal["sent", "send", "leave"]
+#: ``report``: name it with its reason; ``later``: left to the next try; ``give up``: only a person can know;
+#: ``ask``: and one is asked.
+Decision = Literal["send", "done", "report", "later", "give up", "ask"]
 
 #: What may be sent although an earlier POST may have sent it: in a retry, and once a person has asked since.
 CONSENT: dict[OnUnknownOutcome, tuple[tuple[Evidence, ...], tuple[Evidence, ...]]] = {
     "fail": ((), ("absent",)),
     "check": (("absent",), ("absent",)),
     "resend": (("absent", "in doubt"), ("absent", "in doubt")),
+    "ask": (("absent",), ("absent",)),
 }
 
 
@@ -35,6 +39,7 @@ def decide(
     asked_since: bool,
     is_own: bool = False,
     is_scheduled: bool = False,
+    said: Word | None = None,
 ) -> Decision:
     """
     Decide about one mail.
@@ -46,17 +51,20 @@ def decide(
     :param is_own: whether this very try may have posted it. Then the next one sends: one POST per mail and
         try, and the next look is later and sees more.
     :param is_scheduled: whether it was to leave later. Then its absence proves nothing.
+    :param said: what a person has said to this very doubt.
     """
     if last_word == "none":
         return "send"
-    if last_word == "done" or evidence == "found":
+    if last_word == "done" or evidence == "found" or said == "sent":
         return "done"
     if last_word == "refused":
         return "send" if asked_since else "report"
+    if said == "leave":
+        return "give up"
     if evidence == "unreadable":
         return "later"
     if evidence == "absent" and is_scheduled:
         evidence = "in doubt"
-    if evidence not in CONSENT[policy][asked_since]:
-        return "give up"
-    return "later" if is_own else "send"
+    if said == "send" or evidence in CONSENT[policy][asked_since]:
+        return "later" if is_own else "send"
+    return "ask" if policy == "ask" else "give up"

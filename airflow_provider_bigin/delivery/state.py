@@ -57,11 +57,28 @@ class Intent(NamedTuple):
     window: Window
 
 
+class Answer(NamedTuple):
+    """
+    What a person has said of a mail in doubt. It holds until the mail is posted again.
+
+    :param row: of the mail's name, like ``number``.
+    :param word: ``leave`` holds only until somebody clears the task.
+    :param attempt: number of the try that was told.
+    """
+
+    row: Text
+    number: Number
+    word: Literal["send", "leave"]
+    attempt: Number
+
+
 class Result(NamedTuple):
     """
     What became of a mail for good.
 
     :param status: ``done``, or ``refused``: Bigin will never take it.
+    :param record: what it is filed under; None if it is not known where a person says that it was sent.
+    :param message_id: of a mail that is done; None if a person says that it was sent.
     :param error: Bigin's code or the name of an error class.
     :param detail: what else a later try may report; a code or a number, never an address.
     """
@@ -69,7 +86,7 @@ class Result(NamedTuple):
     item: Item
     attempt: Number
     status: Literal["done", "refused"]
-    record: RecordRef
+    record: RecordRef | None
     message_id: Text | None = None
     error: Text | None = None
     detail: Text | None = None
@@ -105,6 +122,7 @@ class Head:
     segments: tuple[SegmentNumber, SegmentNumber]
     open: Annotated[tuple[Intent, ...], Field(max_length=20_000)]
     results: Annotated[tuple[Result, ...], Field(max_length=20_000)]
+    answers: Annotated[tuple[Answer, ...], Field(max_length=20_000)]
     owner: Text
     run: Text
     run_start: Time | None

@@ -21,6 +21,7 @@ COLORS = {
     "up for retry": "#9a6700",
     "deadline missed": "#9a6700",
     "SLA missed": "#9a6700",
+    "waits for an answer": "#9a6700",
 }
 OTHER_COLOR = "#475467"
 
@@ -62,6 +63,7 @@ def read_context(context: Mapping[str, Any]) -> Event:
     state = _state(context, ti)
     title = ".".join(filter(None, (dag_id, task_id))) or "Airflow"
     subject = f"[Airflow] {title}" + (f": {state}" if state else "")
+    question = context.get("question")
     facts = (
         ("DAG", dag_id),
         ("Task", task_id + _map_index(ti)),
@@ -70,16 +72,17 @@ def read_context(context: Mapping[str, Any]) -> Event:
         ("Reason", _text(context.get("reason")).replace("_", " ")),
         ("Deadline", _text(_get(context.get("deadline"), "deadline_time"))),
         ("Tasks", _text(context.get("task_list"))),
+        ("Question", _text(_get(question, "subject"))),
     )
-    log_url = _text(_get(ti, "log_url"))
+    log_url, question_url = _text(_get(ti, "log_url")), _text(_get(question, "url"))
     return Event(
         subject=subject[:MAX_SUBJECT_LENGTH],
         title=title,
         state=state,
         facts=tuple((label, value) for label, value in facts if value),
         exception=_exception_text(context.get("exception")),
-        link=log_url or (dag_run_url(dag_id, run_id) if dag_id and run_id else ""),
-        link_text="Open the log" if log_url else "Open the run",
+        link=question_url or log_url or (dag_run_url(dag_id, run_id) if dag_id and run_id else ""),
+        link_text="Answer" if question_url else "Open the log" if log_url else "Open the run",
     )
 
 
@@ -117,6 +120,8 @@ def _run_id(dag_run: Any) -> Any:
 
 
 def _state(context: Mapping[str, Any], ti: Any) -> str:
+    if "question" in context:
+        return "waits for an answer"
     if "deadline" in context:
         return "deadline missed"
     if "task_list" in context:

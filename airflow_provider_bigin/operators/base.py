@@ -3,26 +3,37 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow_provider_bigin.api.errors import BiginConfigurationError, BiginError
 from airflow_provider_bigin.compose.upstream import has_reference, is_reference, mapped_from_upstream
-from airflow_provider_bigin.version_compat import AirflowFailException, AirflowTaskTimeout, BaseOperator
+from airflow_provider_bigin.version_compat import (
+    AirflowFailException,
+    AirflowTaskTimeout,
+    BaseOperator,
+    can_ask_people,
+    put_question,
+    wait_for_answer,
+)
 
 if TYPE_CHECKING:
     import jinja2
-    from airflow.sdk import Context
+    from airflow.sdk import BaseNotifier, Context
 
     from airflow_provider_bigin.api.files import File
+    from airflow_provider_bigin.delivery.attempt import TaskAttempt
+    from airflow_provider_bigin.delivery.doubts import Reply
     from airflow_provider_bigin.delivery.engine import Delivery
     from airflow_provider_bigin.delivery.limiter import ConcurrencyLimiter
     from airflow_provider_bigin.delivery.message import Batch
     from airflow_provider_bigin.delivery.outcome import Outcome
     from airflow_provider_bigin.delivery.policy import OnUnknownOutcome
     from airflow_provider_bigin.hooks.bigin import BiginHook
+    from airflow_provider_bigin.operators.question import Question
 
 
 @contextmanager
@@ -118,11 +129,84 @@ class BiginOperator(BaseOperator):
 class BiginMailOperator(BiginOperator):
     """The base of the operators that send mail."""
 
-    on_unknown_outcome: OnUnknownOutcome
-    mark_text: bool
     files: Any
     images: Any
     files_root: Any
+
+    def __init__(
+        self,
+        *,
+        on_unknown_outcome: OnUnknownOutcome = "check",
+        ask_timeout: timedelta = timedelta(days=1),
+        ask_users: Sequence[Mapping[str, str]] = (),
+        ask_notifiers: Sequence[BaseNotifier] | BaseNotifier = (),
+        mark_text: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.on_unknown_outcome = on_unknown_outcome
+        self.ask_timeout = ask_timeout
+        self.ask_users = ask_users
+        self.ask_notifiers = ask_notifiers if isinstance(ask_notifiers, Sequence) else [ask_notifiers]
+        self.mark_text = mark_text
+        self._refuse_to_ask_in_vain()
+
+    def execute_with_answer(self, context: Context, event: Mapping[str, Any], doubts: Collection[str]) -> Any:
+        """
+        Go on when a person has answered, or has not in time.
+
+        :param event: what Airflow tells of it.
+        :param doubts: what was asked about.
+        """
+        from airflow_provider_bigin.operators.question import read_reply
+
+        with ending_the_try():
+            return self._deliver(context, read_reply(event, doubts))
+
+    def _deliver(self, context: Context, reply: Reply | None = None) -> Any:
+        """
+        Send what no earlier try has sent.
+
+        :param reply: what has come of the question with which this try has waited for a person.
+        """
+        raise NotImplementedError
+
+    def check_unknown_outcome(self) -> None:
+        """Refuse, before the first request, what to do about an unknown outcome if it cannot be done."""
+        from airflow_provider_bigin.delivery.policy import ON_UNKNOWN_OUTCOME
+
+        self.check_choice("on_unknown_outcome", ON_UNKNOWN_OUTCOME)
+        self._refuse_to_ask_in_vain()
+        if not isinstance(self.ask_timeout, timedelta):
+            raise BiginConfigurationError(f"ask_timeout: {self.ask_timeout!r} must be a timedelta")
+        if not all(isinstance(user, Mapping) and {"id", "name"} <= {*user} for user in self.ask_users):
+            raise BiginConfigurationError('ask_users: each must be {"id": ..., "name": ...}')
+
+    def _refuse_to_ask_in_vain(self) -> None:
+        if self.on_unknown_outcome == "ask" and not can_ask_people():
+            raise BiginConfigurationError(
+                'on_unknown_outcome: "ask" needs Airflow 3.1 or later, which can ask people; use "check"'
+            )
+
+    def ask(self, context: Context, delivery: Delivery, question: Question) -> NoReturn:
+        """
+        Ask a person about all mails in doubt, and wait for the answer.
+
+        :raises BiginJournalError: if the state could not be written; then the next try asks.
+        """
+        from airflow_provider_bigin.operators.question import notify
+
+        delivery.keep()
+        put_question(context["ti"], **question._asdict(), users=self.ask_users)
+        notify(self.ask_notifiers, context, question)
+        wait_for_answer(
+            self,
+            context["ti"],
+            options=question.options,
+            timeout=self.ask_timeout,
+            method_name="execute_with_answer",
+            arguments={"doubts": delivery.doubts},
+        )
 
     def read_files(self) -> tuple[list[File], dict[str, File]]:
         """Read the paths of ``files`` and ``images``, those of another task only below ``files_root``."""
@@ -139,6 +223,7 @@ class BiginMailOperator(BiginOperator):
         context: Context,
         limiter: ConcurrencyLimiter,
         *,
+        reply: Reply | None,
         max_concurrency: int = 1,
         on_outcome: Callable[[Outcome], None] = lambda outcome: None,
     ) -> Delivery:
@@ -147,16 +232,28 @@ class BiginMailOperator(BiginOperator):
         from airflow_provider_bigin.delivery.engine import Delivery
         from airflow_provider_bigin.delivery.identity import description_of
 
+        attempt = TaskAttempt.from_context(
+            context, self, describe=partial(description_of, batch), is_resumed=reply is not None
+        )
         return Delivery(
             batch,
             self.hook.get_conn(),
-            TaskAttempt.from_context(context, self, describe=partial(description_of, batch)),
+            attempt,
             limiter=limiter,
             max_concurrency=max_concurrency,
-            on_unknown_outcome=self.on_unknown_outcome,
+            on_unknown_outcome=self._policy(attempt, reply),
+            reply=reply,
             mark_text=self.mark_text,
             on_outcome=on_outcome,
         )
+
+    def _policy(self, attempt: TaskAttempt, reply: Reply | None) -> OnUnknownOutcome:
+        """Ask only where an answer can be kept and Airflow goes on with this operator; not twice in vain."""
+        can_ask = attempt.store.keeps and not attempt.is_inner
+        is_unanswered = reply is not None and not reply.word
+        if self.on_unknown_outcome == "ask" and (is_unanswered or not can_ask):
+            return "check"
+        return self.on_unknown_outcome
 
     def hand_over(self, context: Context, result: Any, **xcoms: Any) -> None:
         """

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_bigin.compose.rows import RowBatch
-    from airflow_provider_bigin.delivery.policy import OnUnknownOutcome
+    from airflow_provider_bigin.delivery.doubts import Reply
     from airflow_provider_bigin.operators.results import FailOn
 
 #: What rows may name of a mail, if not said otherwise: neither files of the worker, nor further recipients,
@@ -72,7 +72,12 @@ class BiginBulkSendMailOperator(BiginMailOperator):
     :param fail_on: fail the task if ``any`` mail is not delivered, only if ``all`` are not, or ``never``.
     :param bigin_conn_id: id of the connection. (templated)
     :param on_unknown_outcome: what to do when it cannot be told whether a mail was sent; see
-        :class:`~airflow_provider_bigin.operators.bigin.BiginSendMailOperator`. (templated)
+        :class:`~airflow_provider_bigin.operators.bigin.BiginSendMailOperator`. With ``ask``, one question is
+        asked about all mails in doubt, once all others are settled. (templated)
+    :param ask_timeout: how long to wait for an answer; then the task does as with ``check``.
+    :param ask_users: who may answer, as ``{"id": ..., "name": ...}``; whoever may answer the DAG's questions,
+        if not given.
+    :param ask_notifiers: told of the question: ``{{ question.url }}`` is its address.
     :param mark_text: end ``text`` mails with a line that identifies them; ``html`` mails carry it unseen.
     :param dry_run: compose all mails, find their records and look at their files, but upload and send
         nothing. The task succeeds whatever becomes of the rows.
@@ -121,8 +126,6 @@ class BiginBulkSendMailOperator(BiginMailOperator):
         results_path: str | os.PathLike[str] | None = None,
         fail_on: FailOn = "any",
         bigin_conn_id: str = "bigin_default",
-        on_unknown_outcome: OnUnknownOutcome = "check",
-        mark_text: bool = False,
         dry_run: bool = False,
         preview_path: str | os.PathLike[str] | None = None,
         **kwargs: Any,
@@ -150,8 +153,6 @@ class BiginBulkSendMailOperator(BiginMailOperator):
         self.results_path = results_path
         self.fail_on = fail_on
         self.bigin_conn_id = bigin_conn_id
-        self.on_unknown_outcome = on_unknown_outcome
-        self.mark_text = mark_text
         self.is_dry_run = dry_run  # BaseOperator has a method of that name
         self.preview_path = preview_path
 
@@ -176,10 +177,11 @@ class BiginBulkSendMailOperator(BiginMailOperator):
                 page.write(as_page(preview))
         return {**preview.result(), "preview_path": str(path) if path else None}
 
-    def _deliver(self, context: Context) -> dict[str, Any]:
+    def _deliver(self, context: Context, reply: Reply | None = None) -> dict[str, Any]:
         from airflow_provider_bigin.delivery.limiter import ConcurrencyLimiter
         from airflow_provider_bigin.operators import results
         from airflow_provider_bigin.operators.progress import Progress
+        from airflow_provider_bigin.operators.question import about_many
         from airflow_provider_bigin.utils.tables import to_table_path, write_table
         from airflow_provider_bigin.version_compat import ask_supervisor_one_by_one
 
@@ -192,6 +194,7 @@ class BiginBulkSendMailOperator(BiginMailOperator):
             batch,
             context,
             limiter,
+            reply=reply,
             max_concurrency=self.max_concurrency,
             on_outcome=Progress(len(batch)).note,
         ) as delivery:
@@ -206,17 +209,18 @@ class BiginBulkSendMailOperator(BiginMailOperator):
             self.hand_over(context, result)
             if results_path:
                 write_table(results_path, results.COLUMNS, results.result_rows(outcomes))
+            if delivery.doubts and not any(outcome.is_retryable for outcome in outcomes):
+                self.ask(context, delivery, about_many())
             if error := results.undelivered(outcomes, self.fail_on, is_last_try=delivery.is_last_try):
                 raise error
             delivery.complete()
         return result
 
     def _check_options(self) -> None:
-        from airflow_provider_bigin.delivery.policy import ON_UNKNOWN_OUTCOME
         from airflow_provider_bigin.operators.results import FAIL_ON
 
         self.check_choice("fail_on", FAIL_ON)
-        self.check_choice("on_unknown_outcome", ON_UNKNOWN_OUTCOME)
+        self.check_unknown_outcome()
         if not isinstance(self.max_concurrency, int) or not 1 <= self.max_concurrency <= MAX_CONCURRENCY:
             raise BiginConfigurationError(
                 f"max_concurrency: {self.max_concurrency!r} must be a number from 1 to {MAX_CONCURRENCY}"

@@ -17,6 +17,8 @@ COLUMNS = ("row", "record_id", "status", "message_id", "error", "detail", "block
 MAX_XCOM_ROWS = 1000
 #: Different errors that are counted in a text.
 MAX_REASONS = 5
+#: Mails in doubt of which the log tells why.
+MAX_DOUBTS = 100
 
 
 def summarize(outcomes: Sequence[Outcome]) -> dict[str, Any]:
@@ -67,14 +69,15 @@ def undelivered(outcomes: Sequence[Outcome], fail_on: FailOn, *, is_last_try: bo
     return BiginPartialDeliveryError(
         describe(outcomes),
         hint="The task's result says which and why. Clear the task to send what is left; mails in doubt are"
-        ' looked for first, and sent again only with on_unknown_outcome="resend"',
+        ' looked for first, and sent again only with on_unknown_outcome="resend", or "ask" and a person who'
+        " says so",
     )
 
 
 def doubts(outcomes: Sequence[Outcome]) -> Iterator[str]:
     """Say of some mails that may have been sent why that is not known; without addresses."""
     unknown = [(row, outcome) for row, outcome in enumerate(outcomes) if outcome.status == "unknown"]
-    for row, outcome in unknown[:MAX_REASONS]:
+    for row, outcome in unknown[:MAX_DOUBTS]:
         yield f"Row {row}: {outcome.error}"
 
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_bigin.compose.messages import Completion
+    from airflow_provider_bigin.delivery.doubts import Reply
     from airflow_provider_bigin.delivery.message import Draft
-    from airflow_provider_bigin.delivery.policy import OnUnknownOutcome
 
 
 class BiginSendMailOperator(BiginMailOperator):
@@ -74,8 +74,12 @@ class BiginSendMailOperator(BiginMailOperator):
         second mail.
     :param on_unknown_outcome: what to do when it cannot be told whether the mail was sent. ``check`` sends
         again only if the mail is surely not among its record's e-mails, and otherwise fails without retry;
-        ``fail`` never sends again without a person; ``resend`` sends again unless the mail is found.
-        (templated)
+        ``fail`` never sends again without a person; ``resend`` sends again unless the mail is found; ``ask``,
+        from Airflow 3.1 on, does as ``check`` and asks a person where that fails. (templated)
+    :param ask_timeout: how long to wait for an answer; then the task does as with ``check``.
+    :param ask_users: who may answer, as ``{"id": ..., "name": ...}``; whoever may answer the DAG's questions,
+        if not given.
+    :param ask_notifiers: told of the question: ``{{ question.url }}`` is its address.
     :param mark_text: end ``text`` mails with a line that identifies them; ``html`` mails carry it unseen.
     :return: the ``message_id``, also pushed to XCom under that key; None from a dry run.
     """
@@ -106,8 +110,6 @@ class BiginSendMailOperator(BiginMailOperator):
         bigin_conn_id: str = "bigin_default",
         dry_run: bool = False,
         durable: bool = True,
-        on_unknown_outcome: OnUnknownOutcome = "check",
-        mark_text: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -130,18 +132,17 @@ class BiginSendMailOperator(BiginMailOperator):
         self.bigin_conn_id = bigin_conn_id
         self.is_dry_run = dry_run  # BaseOperator has a method of that name
         self.durable = durable
-        self.on_unknown_outcome = on_unknown_outcome
-        self.mark_text = mark_text
 
     def execute(self, context: Context) -> str | None:
         """Send the mail, or find that an earlier try has sent it, and return its ``message_id``."""
         with ending_the_try(retry_unknown=not self.durable):
-            return self._send(context)
+            return self._deliver(context)
 
-    def _send(self, context: Context) -> str | None:
+    def _deliver(self, context: Context, reply: Reply | None = None) -> str | None:
         from airflow_provider_bigin.compose.messages import Completion
         from airflow_provider_bigin.compose.rows import SingleMail
         from airflow_provider_bigin.delivery.limiter import ConcurrencyLimiter
+        from airflow_provider_bigin.operators.question import about_one
 
         draft = self._draft()
         completion = Completion(self.hook)
@@ -154,8 +155,11 @@ class BiginSendMailOperator(BiginMailOperator):
             self.hand_over(context, message_id, message_id=message_id)
             return message_id
         limiter = ConcurrencyLimiter(1, self.hook.clock)
-        with self.delivery(SingleMail(draft, completion), context, limiter) as delivery:
+        with self.delivery(SingleMail(draft, completion), context, limiter, reply=reply) as delivery:
             [outcome] = delivery.deliver()
+            if delivery.doubts:
+                self.log.warning("%s", outcome.error)
+                self.ask(context, delivery, about_one(outcome))
             if outcome.error:
                 raise outcome.error
             self.hand_over(context, outcome.message_id, message_id=outcome.message_id)
@@ -165,9 +169,8 @@ class BiginSendMailOperator(BiginMailOperator):
     def _draft(self) -> Draft:
         """Check all arguments that can be checked without a request."""
         from airflow_provider_bigin.compose.arguments import compose_draft, mail_arguments
-        from airflow_provider_bigin.delivery.policy import ON_UNKNOWN_OUTCOME
 
-        self.check_choice("on_unknown_outcome", ON_UNKNOWN_OUTCOME)
+        self.check_unknown_outcome()
         return compose_draft(mail_arguments(self), *self.read_files())
 
     def _log_dry_run(self, draft: Draft, completion: Completion) -> None:

@@ -38,6 +38,7 @@ from unittest.mock import patch
 
 import requests
 
+from airflow_provider_bigin.operators.question import OPTIONS
 from airflow_provider_bigin.sandbox.traffic import call_of
 from tests.faults.mutants import MUTANTS
 from tests.faults.virtual import EPOCH, InTurn, LocalSandbox, MemoryStore, MemoryVariables, VirtualClock
@@ -58,8 +59,10 @@ EXCUSES = {
     "H9, contents cannot be read and an equal mail is forgotten": GREEN,
     "H10, nothing tells what earlier tries sent": LOST,
     "resend, in doubt": TWICE,
+    "a person said to send it": TWICE,
+    "a person said that it was sent": GREEN,
 }
-H3, H5, H9, H10, RESEND = EXCUSES
+H3, H5, H9, H10, RESEND, SAID_SEND, SAID_SENT = EXCUSES
 
 
 @dataclass(frozen=True)
@@ -92,9 +95,10 @@ class Case:
 CASES = (
     *(
         Case(store, mails, policy)
-        for mails, policies in ((1, ("check", "fail", "resend")), (3, ("check",)))
+        for mails, policies in ((1, ("check", "fail", "resend", "ask")), (3, ("check",)))
         for policy in policies
         for store in ("state store", "variables", "none")
+        if (policy, store) != ("ask", "none")  # which is "check"
     ),
     Case(has_file=True),
 )
@@ -107,7 +111,7 @@ class World(NamedTuple):
     max_tries: int
     clear_number: int
     start: float
-    state: str  # of the task: waiting for its next try, success, failed
+    state: str  # of the task: waiting for its next try, asking a person, success, failed
     now: float
     kept: tuple[tuple[str, str], ...]
     mails: tuple[tuple[Any, ...], ...]
@@ -118,6 +122,11 @@ class World(NamedTuple):
     is_unheard: bool = False  # all is written down as done, and Airflow has not heard of it
     is_refused: bool = False  # Bigin has refused a mail since the last clear
     is_unwritten: bool = False  # a write of the last try was not confirmed
+    reschedules: int = 0  # of the last try, which runs again under the same number
+    question: tuple[str, ...] = ()  # what a person was asked about last
+    answer: str | None = None  # what was answered, to be told to the try
+    may_send: bool = False  # a person has said to send a mail that is in doubt, and it was not sent since
+    is_left: bool = False  # a person has said to leave it failed, and has not cleared the task since
     excuses: frozenset[str] = frozenset()
 
     @property
@@ -141,11 +150,21 @@ class World(NamedTuple):
                     intent[-1] = intent[-1][1] > self.now
             kept.append((name, json.dumps(value)))
         mails = tuple((row[1], row[2], row[6], row[4] + LAG <= self.now) for row in self.mails)
-        return self._replace(kept=tuple(kept), mails=mails, now=0.0, start=0.0)
+        question = ("a doubt",) * len(self.question)
+        return self._replace(kept=tuple(kept), mails=mails, now=0.0, start=0.0, question=question)
 
 
 class Died(BaseException):
     """The worker is gone: nothing that follows is done."""
+
+
+class Asks(BaseException):
+    """The task waits for a person."""
+
+    method_name = "execute_with_answer"
+
+    def __init__(self, doubts: Iterable[str]) -> None:
+        self.kwargs = {"doubts": tuple(doubts)}
 
 
 class InjectedError(Exception):
@@ -194,8 +213,10 @@ class Try:
 
     def __init__(self, world: World, case: Case, chooser: Chooser, sandbox: LocalSandbox) -> None:
         self.world, self.case, self.chooser, self.sandbox = world, case, chooser, sandbox
-        self.number = world.number + 1
+        self.number = world.number if world.reschedules else world.number + 1
+        self.may_send = world.may_send
         self.is_dead = self.is_given_up = self.is_done_stored = self.is_refused = self.is_unwritten = False
+        self.doubts: tuple[str, ...] = ()
         self.outage = ""
         self.unseen: dict[str, str] = {}  # records whose list could not be read, and why
         self.failing: dict[tuple[str, str, str], str] = {}
@@ -207,7 +228,8 @@ class Try:
     def token(self, length: int) -> str:
         """Return what is random elsewhere: unique in a history, and the same in those that are alike."""
         self._tokens[length] += 1
-        return f"{self.number:02x}{self._tokens[length]:02x}".ljust(2 * length, "0")
+        unique = 64 * self.world.reschedules + self._tokens[length]
+        return f"{self.number:02x}{unique:02x}".ljust(2 * length, "0")
 
     def point(self, *faults: str) -> str:
         """Reach a point; return the fault that is met there."""
@@ -289,8 +311,11 @@ class Try:
         may_in_doubt = self.case.on_unknown_outcome == "resend" and unseen != "unreadable"
         if unseen and may_in_doubt:
             self.excuses.add(RESEND)
+        elif unseen == "in doubt" and self.may_send:
+            self.excuses.add(SAID_SEND)
         elif unseen:
             self.broken.append(f"{DOUBT}: mail {number}, whose list is {unseen}")
+        self.may_send &= fault.endswith("not now")
         self.file_refusals += fault.startswith("file of")
         self.is_refused |= fault.endswith("refused") or self.file_refusals > 1
         self.is_given_up |= "gives up" in fault
@@ -346,7 +371,7 @@ class Harness:
         from airflow_provider_bigin.api.deadline import DeadlineAdapter
         from airflow_provider_bigin.delivery import engine, journal, store
         from airflow_provider_bigin.hooks.bigin import BiginHook
-        from airflow_provider_bigin.operators.bigin import BiginBulkSendMailOperator
+        from airflow_provider_bigin.operators import base
 
         self.clock = VirtualClock()
         self.sandbox = LocalSandbox(self.clock)
@@ -364,6 +389,9 @@ class Harness:
         enter(patch.object(engine, "wait", InTurn.wait))
         enter(patch.object(engine, "BLOCK_SIZE", 1))
         enter(patch.object(journal, "MAX_RESULTS", 1))
+        enter(patch.object(base, "can_ask_people", lambda: True))
+        enter(patch.object(base, "put_question", lambda *question, **parts: None))
+        enter(patch.object(base, "wait_for_answer", _ask))
         for name in ("get", "set", "delete"):  # to be put back
             name = f"{name}_database_variable"
             enter(patch.object(store, name, getattr(store, name)))
@@ -376,7 +404,7 @@ class Harness:
             self.store.replace_airflows()
         logging.disable(logging.CRITICAL)
         self._stack.callback(logging.disable, logging.NOTSET)
-        enter(patch.object(BiginBulkSendMailOperator, "log", logging.getLogger()))  # Airflow 3's would go on
+        enter(patch.object(base.BiginMailOperator, "log", logging.getLogger()))  # Airflow 3's would go on
         RECORD_IDS[:] = self.sandbox.add_contacts(self.case.mails)
         self.instance = Instance(
             make_task(self.case), store=None if self.case.store == "none" else self.store, start=EPOCH
@@ -403,8 +431,11 @@ class Harness:
         try:
             if this.point("dies before it has begun"):
                 this.die()
-            result = self.instance.run()
+            result = self._run(world)
             ending = "retry" if this.is_given_up else "success"
+        except Asks as question:
+            ending = "retry" if this.is_given_up else "asked"
+            this.doubts = question.kwargs["doubts"]
         except Died:
             ending = "died"
         except AirflowFailException:
@@ -417,18 +448,24 @@ class Harness:
         self._judge(this, after, ending, result)
         return after, this.broken
 
+    def _run(self, world: World) -> Any:
+        if world.answer is None:
+            return self.instance.run()
+        options = [OPTIONS[word][0] for word in OPTIONS if word == world.answer]
+        return self.instance.resume(Asks(world.question), {"chosen_options": options})
+
     def _resume(self, world: World, chooser: Chooser) -> Try:
         self.clock.seconds = world.now
         self.sandbox.put_back(world.mails)
         self.store.kept = dict(world.kept)
         instance = self.instance
-        instance.try_number = world.number + 1
         instance.max_tries, instance.clear_number = world.max_tries, world.clear_number
         instance.start = world.start
         vars(instance.task).pop("hook", None)  # each try has its own
         random.seed(0)
         this = self.running = instance.running = Try(world, self.case, chooser, self.sandbox)
-        is_first = this.number in (1, world.first_number)
+        instance.try_number = this.number
+        is_first = this.number in (1, world.first_number) and not world.reschedules
         forgotten = {
             "state store": False,
             "variables": world.head is None and not is_first,
@@ -438,6 +475,8 @@ class Harness:
             this.excuses.add(H10)
             if self.case.on_unknown_outcome == "resend":
                 this.excuses.add(RESEND)
+        if world.may_send and H10 in this.excuses:
+            this.excuses.add(SAID_SEND)
         return this
 
     def _world_after(self, this: Try, ending: str) -> World:
@@ -453,7 +492,13 @@ class Harness:
             is_refused=world.is_refused or this.is_refused,
             is_unwritten=this.is_unwritten and ending == "success",
             excuses=frozenset(this.excuses),
+            reschedules=world.reschedules + 1 if ending == "asked" else 0,
+            question=this.doubts if ending == "asked" else (),
+            answer=None,
+            may_send=this.may_send,
         )
+        if ending == "asked":
+            return after._replace(state="asking")
         if ending in ("success", "failed"):
             return after._replace(state=ending, is_unheard=False)
         has_ended = this.is_done_stored and (this.is_dead or this.is_given_up)
@@ -478,13 +523,16 @@ class Harness:
         if after.state == "success" and not all(ids.values()):
             broken.append(GREEN)
         if not this.chooser.said and ending != "success":
-            may_be_left = ending == "failed" and this.number != world.first_number
-            if not (may_be_left and (world.is_refused or self.case.on_unknown_outcome == "fail")):
+            is_first = this.number == world.first_number and not world.reschedules
+            may_be_left = ending == "failed" and not is_first
+            is_policy = self.case.on_unknown_outcome == "fail" or world.is_left
+            if not (may_be_left and (world.is_refused or is_policy)):
                 broken.append(f"{LOST}: a try without faults ends as {ending}")
         told = self._told(ending, result)
         for record_id, (message_id, error) in told.items():
             is_true = message_id in ids[record_id] if message_id else bool(error)
-            if not is_true and not (message_id and after.excuses & {H5, H9}):
+            is_hearsay = not message_id and SAID_SENT in after.excuses
+            if not is_true and not is_hearsay and not (message_id and after.excuses & {H5, H9}):
                 broken.append(f"{TOLD}: {told}")
 
     def _told(self, ending: str, result: Any) -> dict[str, tuple[str | None, str | None]]:
@@ -499,6 +547,8 @@ class Harness:
 
     def acts(self, world: World) -> Iterator[tuple[str, World]]:
         """Yield what a person may do between two tries."""
+        if world.state == "asking":
+            yield from self._answers(world)
         if not world.clears or not world.number:
             return
         excuses = set(world.excuses)
@@ -514,10 +564,26 @@ class Harness:
             is_unheard=False,
             is_refused=False,
             excuses=frozenset(excuses),
+            reschedules=0,
+            question=(),
+            is_left=False,
         )
         yield "cleared", cleared._replace(clear_number=world.clear_number + 1, start=world.now)
         if self.case.store != "state store" and self.case.mails == 1:
             yield "cleared while its run was running, before Airflow 3.2", cleared
+
+    def _answers(self, world: World) -> Iterator[tuple[str, World]]:
+        """Yield what may come of a question."""
+        going_on = world._replace(state="waiting")
+        yield "nobody answers", going_on._replace(answer="nothing")
+        yield "a person says: leave it", going_on._replace(answer="leave", is_left=True)
+        yield "a person says: send it", going_on._replace(answer="send", may_send=True)
+        excuses = world.excuses | {SAID_SENT}
+        yield "a person says: it was sent", going_on._replace(answer="sent", excuses=excuses)
+
+
+def _ask(*task: Any, arguments: dict[str, Any], **how: Any) -> None:
+    raise Asks(arguments["doubts"])
 
 
 def make_task(case: Case) -> Any:
@@ -562,21 +628,23 @@ def explore(case: Case, mutant: str | None = None, *, stop_at_first: bool = Fals
         ways = Counter({start.identity(): 1})
         before: dict[Any, tuple[Any, str]] = {}
         numbers = count()
-        # Each step raises the number of the try or uses up a clear, so what leads to a state comes before it.
-        waiting = [(0, 0, next(numbers), start.identity())]
+        # Each step raises the number of the try, uses up a clear, lets a try run again, or ends its question:
+        # so what leads to a state comes before it.
+        waiting = [(0, 0, 0, False, next(numbers), start.identity())]
 
         def go_on(key: Any, step: str, after: World) -> Any:
             new = after.identity()
             if new not in worlds:
                 worlds[new], before[new] = after, (key, step)
-                heapq.heappush(waiting, (after.number, case.clears - after.clears, next(numbers), new))
+                order = (after.number, case.clears - after.clears, after.reschedules, after.state != "asking")
+                heapq.heappush(waiting, (*order, next(numbers), new))
             ways[new] += ways[key]
             return new
 
         while waiting and not (stop_at_first and report.stories):
             *_, key = heapq.heappop(waiting)
             world = worlds[key]
-            report.schedules += ways[key] * (world.state != "waiting")
+            report.schedules += ways[key] * (world.state in ("success", "failed"))
             for step, after in harness.acts(world):
                 go_on(key, step, after)
             for chooser in every_way(world.faults) if world.state == "waiting" else ():

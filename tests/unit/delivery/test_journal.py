@@ -240,6 +240,73 @@ class TestSegments:
         assert len(claims) < 251
         assert not is_whole
 
+    @pytest.mark.parametrize("kind", ["store"], indirect=True)
+    def test_a_mail_that_a_person_says_was_sent_is_a_missing_claim(self, begin, make_attempt):
+        journal, _ = begin()
+        send(journal, "a")
+        send(journal, "b", message_id=None)
+        journal.save()
+        assert read_claims(make_attempt(2), recall(make_attempt(2))) == ({"id a"}, False)
+        journal.complete()
+        for number in (2, 3):  # in all goes that follow
+            attempt = make_attempt(number, max_tries=2 + number, clear_number=number)
+            journal, go = begin(number, max_tries=2 + number, clear_number=number)
+            assert go.is_known
+            assert read_claims(attempt, go) == ({"id a"}, False)
+            journal.complete()
+
+
+class TestAnswers:
+    NAME = ("a", 0)
+
+    @pytest.fixture
+    def said(self, begin):
+        """A mail in doubt of which a person has said that it is to be sent."""
+        journal, _ = begin()
+        announce(journal, "a")
+        journal.record_answer(self.NAME, "send")
+        journal.save_for_wait()
+        return begin()[0]
+
+    def test_an_answer_is_kept(self, said, begin):
+        _, go = begin(2)
+        assert (go.answers[self.NAME].word, go.answers[self.NAME].attempt) == ("send", 1)
+        assert opened(go) == ["a"]
+
+    def test_the_next_intent_spends_it(self, said, begin):
+        announce(said, "a")
+        _, go = begin(2)
+        assert (opened(go), go.answers) == (["a"], {})
+
+    @pytest.mark.parametrize("name", ["a", "edited"])
+    def test_an_intent_that_is_withdrawn_gives_it_back(self, said, begin, name):
+        (earlier,) = begin()[1].open.values()
+        said.replace(self.NAME, (name, 0))
+        announce(said, name, attempt=2)
+        assert begin(2)[1].answers == {}
+        said.discard_intent((name, 0))
+        said.save()
+        _, go = begin(2)
+        assert go.answers[self.NAME].word == "send"
+        assert [*go.open.values()] == [earlier]
+
+    def test_so_does_one_that_could_not_be_written(self, said, airflow):
+        airflow.failing = OSError("no supervisor")
+        with pytest.raises(BiginJournalError):
+            announce(said, "a")
+        assert said._go.answers[self.NAME].word == "send"
+
+    @pytest.mark.parametrize("status", ["done", "refused"])
+    def test_a_result_ends_it(self, said, begin, status):
+        said.record_outcome(result("a", status))
+        said.save()
+        assert begin(2)[1].answers == {}
+
+    def test_what_is_not_confirmed_is_no_reason_to_wait(self, said, airflow):
+        airflow.failing = OSError("no supervisor")
+        with pytest.raises(BiginJournalError):
+            said.save_for_wait()
+
 
 class TestDamage:
     @pytest.mark.parametrize(
@@ -275,6 +342,10 @@ class TestDamage:
     def test_an_empty_store_means_that_nothing_was_sent(self, begin):
         _, go = begin(3)
         assert (go.is_new, go.is_known) == (True, True)
+
+    @pytest.mark.parametrize(("kind", "is_known"), [("store", True), ("variables", False)], indirect=["kind"])
+    def test_state_that_is_deleted_while_a_try_waits(self, begin, is_known):
+        assert begin(1, is_again=True)[1].is_known == is_known
 
     @pytest.mark.parametrize("kind", ["variables"], indirect=True)
     @pytest.mark.parametrize(

@@ -14,6 +14,8 @@ TABLE = [
     ("check", True, "send", "give up"),
     ("resend", False, "send", "send"),
     ("resend", True, "send", "send"),
+    ("ask", False, "send", "ask"),
+    ("ask", True, "send", "ask"),
 ]
 each_row = pytest.mark.parametrize(("policy", "asked_since", "absent", "in_doubt"), TABLE)
 
@@ -38,6 +40,21 @@ class TestOpen:
         how = {"policy": policy, "asked_since": asked_since, "is_scheduled": True}
         assert decide("open", "absent", **how) == in_doubt
         assert decide("open", "found", **how) == "done"
+
+    @pytest.mark.parametrize("is_scheduled", [False, True])
+    @pytest.mark.parametrize(
+        ("said", "expected"),
+        [
+            ("sent", {"found": "done", "absent": "done", "in doubt": "done", "unreadable": "done"}),
+            ("send", {"found": "done", "absent": "send", "in doubt": "send", "unreadable": "later"}),
+            ("leave", {"found": "done", "absent": "give up", "in doubt": "give up", "unreadable": "give up"}),
+        ],
+    )
+    def test_what_a_person_has_said_decides_unless_the_mail_is_found(
+        self, policy, asked_since, absent, in_doubt, said, expected, is_scheduled
+    ):
+        how = {"policy": policy, "asked_since": asked_since, "is_scheduled": is_scheduled, "said": said}
+        assert {evidence: decide("open", evidence, **how) for evidence in expected} == expected
 
 
 @each_row

@@ -6,6 +6,7 @@ import pytest
 
 from airflow_provider_bigin.api.mail import MAX_CONTENT_LENGTH, MAX_SUBJECT_LENGTH
 from airflow_provider_bigin.notifications.default_mail import as_html, as_text, read_context
+from airflow_provider_bigin.operators.question import Asked
 from airflow_provider_bigin.version_compat import mask_secret
 
 # As a triggerer hands it to the callback of a deadline alert: the REST API's JSON, and no task in it.
@@ -36,6 +37,14 @@ def test_a_failed_task(make_context):
     ):
         assert text in as_html(event)
         assert text in as_text(event)
+
+
+def test_a_task_that_asks(make_context):
+    question = Asked("Was the mail sent?", "https://airflow.example/required_actions")
+    event = read_context(make_context(question=question))
+    assert event.subject == "[Airflow] report.load: waits for an answer"
+    assert ("Question", "Was the mail sent?") in event.facts
+    assert (event.link, event.link_text) == ("https://airflow.example/required_actions", "Answer")
 
 
 def test_a_mapped_task_that_will_be_retried(make_context):
