@@ -18,12 +18,6 @@ def test_no_schedule_breaks_the_promise(case):
     assert not report.stories, "\n".join(report.stories)
 
 
-def test_no_schedule_of_a_mail_whose_file_is_refused_breaks_it():
-    report = explore(Case(has_file=True, faults=1))
-    assert report.schedules > 50
-    assert not report.stories, "\n".join(report.stories)
-
-
 @pytest.mark.parametrize(
     ("mutant", "violation", "faults"),
     [
