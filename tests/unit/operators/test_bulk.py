@@ -259,7 +259,7 @@ class TestMails:
         "option",
         [
             {"fail_on": "some"},
-            {"on_unknown_outcome": "ask"},
+            {"on_unknown_outcome": "guess"},
             {"max_concurrency": 0},
             {"max_concurrency": 11},
             {"results_path": "results.xlsx"},
