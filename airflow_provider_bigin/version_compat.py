@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import wraps
 from importlib import import_module
 from importlib.util import find_spec
@@ -33,11 +33,12 @@ def _first(name: str, *modules: str) -> Any:
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseHook, BaseNotifier, BaseOperator, BaseSensorOperator, PokeReturnValue
-    from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout
+    from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException, AirflowTaskTimeout
 else:
     #: Where each name is, newest Airflow first.
     _MODULES = {
         "AirflowFailException": ("airflow.sdk.exceptions", "airflow.exceptions"),
+        "AirflowRescheduleException": ("airflow.sdk.exceptions", "airflow.exceptions"),
         "AirflowTaskTimeout": ("airflow.sdk.exceptions", "airflow.exceptions"),
         "BaseHook": ("airflow.sdk", "airflow.hooks.base"),
         "BaseNotifier": ("airflow.sdk", "airflow.notifications.basenotifier"),
@@ -55,6 +56,7 @@ else:
 
 __all__ = [
     "AirflowFailException",
+    "AirflowRescheduleException",
     "AirflowTaskTimeout",
     "BaseHook",
     "BaseNotifier",
@@ -62,6 +64,8 @@ __all__ = [
     "BaseSensorOperator",
     "PokeReturnValue",
     "ask_supervisor_one_by_one",
+    "can_reschedule",
+    "count",
     "dag_run_url",
     "delete_database_variable",
     "get_database_variable",
@@ -93,6 +97,25 @@ def ask_supervisor_one_by_one() -> None:
             return send(*args, **kwargs)
 
     decoder.send, decoder._thread_lock = send_alone, lock
+
+
+def can_reschedule() -> bool:
+    """
+    Tell whether any task can be put off to a later time.
+
+    Before 3.1.7 only sensors can, and all others run again at once:
+    https://github.com/apache/airflow/pull/59604
+    """
+    from airflow import __version__
+    from packaging.version import Version
+
+    return Version(__version__).release >= (3, 1, 7)
+
+
+def count(name: str, **tags: str) -> None:
+    """Add one to a counter among Airflow's metrics, from 3.2 on."""
+    with suppress(Exception):  # a mail does not fail for being counted
+        _first("incr", "airflow.sdk.observability.stats")(name, tags=tags)
 
 
 def mask_secret(secret: str) -> None:

@@ -302,6 +302,14 @@ class BiginClient:
         """
         return next(iter(_items(self.read("users", params={"type": "CurrentUser"}), "users")), {})
 
+    def get_organization(self) -> dict[str, Any]:
+        """
+        Read the organization, with its ``time_zone``, such as ``Asia/Riyadh``.
+
+        Bigin's documentation does not list this call; clients of live Bigin make it.
+        """
+        return next(iter(_items(self.read("org"), "org")), {})
+
     # ---- any endpoint ----
 
     def run(

@@ -33,9 +33,11 @@ class TaskAttempt:
     :param run: tells runs under the same id apart.
     :param run_start: when the run began, in epoch seconds; None if Airflow does not tell.
     :param is_inner: whether the operator runs inside another task.
+    :param is_again: whether this try has run before and waited, so that its number tells nothing new.
     :param store: survives retries.
     :param ensure_wanted: asks Airflow, and raises :class:`BiginStaleAttemptError` if it no longer counts on
         this try. A worker that was frozen may wake after its task has failed or been replaced.
+    :param began: asks Airflow when a try that runs again ran first, in epoch seconds.
     """
 
     identity: tuple[str | int, ...]
@@ -46,8 +48,10 @@ class TaskAttempt:
     run: str
     run_start: float | None
     is_inner: bool
+    is_again: bool
     store: StateStore
     ensure_wanted: Callable[[], None]
+    began: Callable[[], float | None]
 
     @property
     def first_number(self) -> int:
@@ -88,8 +92,10 @@ class TaskAttempt:
             run=str(getattr(dag_run, "run_after", None) or getattr(dag_run, "id", "")),
             run_start=float(int(start.timestamp())) if start else None,
             is_inner=is_inner,
+            is_again=bool(context.get("task_reschedule_count")),
             store=_configured_store(context, identity),
             ensure_wanted=partial(_ensure_wanted, ti),
+            began=partial(_first_run, ti, context),
         )
 
 
@@ -124,6 +130,11 @@ def _inner_key(ti: Any, task_id: str, description: str) -> str:
     key = digest(f"{task_id}\n{description}")
     _inner[1][key] += 1
     return f"{key}-{_inner[1][key]}"
+
+
+def _first_run(task_instance: Any, context: Mapping[str, Any]) -> float | None:
+    start = task_instance.get_first_reschedule_date(context)
+    return start.timestamp() if start else None
 
 
 def _ensure_wanted(task_instance: Any) -> None:

@@ -55,6 +55,7 @@ class Go:
     :param id: random.
     :param salt: of its digests.
     :param asked: number of the first try since a person asked.
+    :param waiting_since: when a try first waited for a limit since then, in epoch seconds.
     :param is_new: whether this try begins it.
     :param is_damaged: whether an earlier head was lost, so that of mails without an entry nothing is known.
     :param is_whole: whether all its segments were read.
@@ -70,6 +71,7 @@ class Go:
     id: str = field(default_factory=lambda: secrets.token_hex(16))
     salt: str = field(default_factory=lambda: secrets.token_hex(8))
     asked: int = 1
+    waiting_since: float | None = None
     is_new: bool = True
     is_complete: bool = False
     is_damaged: bool = False
@@ -144,6 +146,7 @@ def recall(attempt: TaskAttempt) -> Go:
         id=head.go,
         salt=head.salt,
         asked=attempt.number if is_cleared else head.asked,
+        waiting_since=None if is_cleared else head.waiting_since,
         is_new=False,
         is_complete=head.complete,
         is_damaged=head.damaged,
@@ -192,11 +195,12 @@ def read_claims(attempt: TaskAttempt, go: Go) -> tuple[set[str], bool]:
 
 def _unkept_go(attempt: TaskAttempt) -> Go:
     """Begin a go that nothing is kept of: its marks are made of the try, its salt of the task."""
-    is_first = attempt.number == 1
+    is_first = attempt.number == 1 and not attempt.is_again
     return Go(
         id="",
         salt="",
         asked=1 if is_first else attempt.first_number,
+        waiting_since=attempt.began() if attempt.is_again else None,
         is_damaged=not is_first,
     )
 
@@ -206,14 +210,14 @@ def _go_without_head(attempt: TaskAttempt, *, is_damaged: bool) -> Go:
     Begin a go where no head can be read.
 
     On a shared store it may also mean that the task was green and its state deleted; then only a first try
-    since a clear begins anew.
+    since a clear begins anew, and only when it runs for the first time.
     """
     store = attempt.store
     count = 0
-    if is_damaged or store.is_shared or attempt.number > 1:
+    if is_damaged or store.is_shared or attempt.number > 1 or attempt.is_again:
         while store.read(f"segment.{count}") is not None:
             count += 1
-    is_first = attempt.number in (1, attempt.first_number)
+    is_first = attempt.number in (1, attempt.first_number) and not attempt.is_again
     is_unknown = store.is_shared and not is_first
     if is_damaged or count or is_unknown:
         asked = attempt.first_number if store.is_shared else attempt.number
@@ -227,7 +231,7 @@ def _is_of_another_run(head: Head, attempt: TaskAttempt) -> bool:
         head.run != attempt.run
         or attempt.number < head.attempt
         or attempt.clear_number < head.clear_number
-        or (attempt.number == head.attempt and attempt.run_start != head.run_start)
+        or (attempt.number == head.attempt and not attempt.is_again and attempt.run_start != head.run_start)
     )
 
 
@@ -331,6 +335,16 @@ class Journal:
             except Exception as error:
                 log.warning("The state of the mails could not be written (%s).", _name(error))
 
+    def save_for_wait(self) -> None:
+        """
+        Write what is known, changed or not, as a try ends that is to run again: its number will tell nothing.
+
+        :raises BiginJournalError: if that is not confirmed.
+        :raises BiginStaleAttemptError: if this try was replaced.
+        """
+        with self._lock:
+            self._write_head()
+
     def complete(self) -> None:
         """
         Write, as the last act of a try that is about to be green, that all is done.
@@ -399,6 +413,7 @@ class Journal:
             clear_number=attempt.clear_number,
             attempt=attempt.number,
             asked=go.asked,
+            waiting_since=go.waiting_since,
             complete=is_complete,
             damaged=go.is_damaged,
             segments=(go.first, go.count),

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime, timedelta, timezone
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_bigin.api.errors import BiginConfigurationError, BiginError
 from airflow_provider_bigin.compose.upstream import has_reference, is_reference, mapped_from_upstream
-from airflow_provider_bigin.version_compat import AirflowFailException, AirflowTaskTimeout, BaseOperator
+from airflow_provider_bigin.version_compat import (
+    AirflowFailException,
+    AirflowRescheduleException,
+    AirflowTaskTimeout,
+    BaseOperator,
+    can_reschedule,
+    count,
+)
 
 if TYPE_CHECKING:
     import jinja2
@@ -23,6 +32,8 @@ if TYPE_CHECKING:
     from airflow_provider_bigin.delivery.outcome import Outcome
     from airflow_provider_bigin.delivery.policy import OnUnknownOutcome
     from airflow_provider_bigin.hooks.bigin import BiginHook
+
+log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -119,6 +130,7 @@ class BiginMailOperator(BiginOperator):
     """The base of the operators that send mail."""
 
     on_unknown_outcome: OnUnknownOutcome
+    limit_wait: timedelta | None
     mark_text: bool
     files: Any
     images: Any
@@ -147,16 +159,57 @@ class BiginMailOperator(BiginOperator):
         from airflow_provider_bigin.delivery.engine import Delivery
         from airflow_provider_bigin.delivery.identity import description_of
 
+        attempt = TaskAttempt.from_context(context, self, describe=partial(description_of, batch))
+        # A throttle of the token is waited for in the worker slot by those alone who have no other way.
+        self.hook.is_patient = not (self._patience and attempt.store.keeps and not attempt.is_inner)
         return Delivery(
             batch,
             self.hook.get_conn(),
-            TaskAttempt.from_context(context, self, describe=partial(description_of, batch)),
+            attempt,
             limiter=limiter,
             max_concurrency=max_concurrency,
             on_unknown_outcome=self.on_unknown_outcome,
             mark_text=self.mark_text,
-            on_outcome=on_outcome,
+            on_outcome=partial(self._note, on_outcome),
         )
+
+    def _note(self, on_outcome: Callable[[Outcome], None], outcome: Outcome) -> None:
+        count("bigin.mails", outcome=outcome.status)
+        on_outcome(outcome)
+
+    @property
+    def _patience(self) -> timedelta | None:
+        """For how long this task may wait without a worker slot; None where Airflow has no way."""
+        if not isinstance(self.limit_wait, (timedelta, type(None))):
+            raise BiginConfigurationError(f"limit_wait: {self.limit_wait!r} must be a timedelta or None")
+        return self.limit_wait if can_reschedule() else None
+
+    def wait_for_limit(self, delivery: Delivery, outcomes: Collection[Outcome]) -> None:
+        """
+        Let Airflow run this try again, later, if a limit that lasts keeps mails from being sent.
+
+        If it lasts too long for that, its hint says until when.
+
+        :raises AirflowRescheduleException: to wait.
+        """
+        from airflow_provider_bigin.delivery.limits import seconds_left
+
+        limit, patience = delivery.limit, self._patience
+        if not limit or not patience or not delivery.may_run_again:
+            return
+        until = self.hook.clock.time() + seconds_left(limit, self.hook.get_conn())
+        date = datetime.fromtimestamp(until, timezone.utc)
+        if not delivery.wait(until, patience.total_seconds()):
+            limit.hint = f"It lasts until {date:%Y-%m-%d %H:%M} UTC; limit_wait lets this task wait no longer"
+            return
+        log.info(
+            "Waiting until %s UTC, with %d of %d mails left: %s. That takes no worker slot and no retry.",
+            f"{date:%Y-%m-%d %H:%M:%S}",
+            sum(outcome.is_retryable for outcome in outcomes),
+            len(outcomes),
+            str(limit).rstrip("."),
+        )
+        raise AirflowRescheduleException(date)  # type: ignore[no-untyped-call]
 
     def hand_over(self, context: Context, result: Any, **xcoms: Any) -> None:
         """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_bigin.api.errors import BiginConfigurationError
@@ -73,6 +74,8 @@ class BiginBulkSendMailOperator(BiginMailOperator):
     :param bigin_conn_id: id of the connection. (templated)
     :param on_unknown_outcome: what to do when it cannot be told whether a mail was sent; see
         :class:`~airflow_provider_bigin.operators.bigin.BiginSendMailOperator`. (templated)
+    :param limit_wait: how long the task may wait for Bigin's limits; see
+        :class:`~airflow_provider_bigin.operators.bigin.BiginSendMailOperator`.
     :param mark_text: end ``text`` mails with a line that identifies them; ``html`` mails carry it unseen.
     :param dry_run: compose all mails, find their records and look at their files, but upload and send
         nothing. The task succeeds whatever becomes of the rows.
@@ -122,6 +125,7 @@ class BiginBulkSendMailOperator(BiginMailOperator):
         fail_on: FailOn = "any",
         bigin_conn_id: str = "bigin_default",
         on_unknown_outcome: OnUnknownOutcome = "check",
+        limit_wait: timedelta | None = timedelta(days=1),
         mark_text: bool = False,
         dry_run: bool = False,
         preview_path: str | os.PathLike[str] | None = None,
@@ -151,6 +155,7 @@ class BiginBulkSendMailOperator(BiginMailOperator):
         self.fail_on = fail_on
         self.bigin_conn_id = bigin_conn_id
         self.on_unknown_outcome = on_unknown_outcome
+        self.limit_wait = limit_wait
         self.mark_text = mark_text
         self.is_dry_run = dry_run  # BaseOperator has a method of that name
         self.preview_path = preview_path
@@ -206,7 +211,10 @@ class BiginBulkSendMailOperator(BiginMailOperator):
             self.hand_over(context, result)
             if results_path:
                 write_table(results_path, results.COLUMNS, results.result_rows(outcomes))
-            if error := results.undelivered(outcomes, self.fail_on, is_last_try=delivery.is_last_try):
+            self.wait_for_limit(delivery, outcomes)
+            if error := results.undelivered(
+                outcomes, self.fail_on, is_last_try=delivery.is_last_try, limit=delivery.limit
+            ):
                 raise error
             delivery.complete()
         return result

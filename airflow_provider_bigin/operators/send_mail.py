@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_bigin.compose.arguments import MAIL_FIELDS
@@ -76,6 +77,9 @@ class BiginSendMailOperator(BiginMailOperator):
         again only if the mail is surely not among its record's e-mails, and otherwise fails without retry;
         ``fail`` never sends again without a person; ``resend`` sends again unless the mail is found.
         (templated)
+    :param limit_wait: how long the task may wait in all for limits that last longer than a minute (mails of
+        the day, API credits, access tokens). It waits without a worker slot and uses up no retry, on Airflow
+        3.1.7 and later. None waits never: the try fails.
     :param mark_text: end ``text`` mails with a line that identifies them; ``html`` mails carry it unseen.
     :return: the ``message_id``, also pushed to XCom under that key; None from a dry run.
     """
@@ -107,6 +111,7 @@ class BiginSendMailOperator(BiginMailOperator):
         dry_run: bool = False,
         durable: bool = True,
         on_unknown_outcome: OnUnknownOutcome = "check",
+        limit_wait: timedelta | None = timedelta(days=1),
         mark_text: bool = False,
         **kwargs: Any,
     ) -> None:
@@ -131,6 +136,7 @@ class BiginSendMailOperator(BiginMailOperator):
         self.is_dry_run = dry_run  # BaseOperator has a method of that name
         self.durable = durable
         self.on_unknown_outcome = on_unknown_outcome
+        self.limit_wait = limit_wait
         self.mark_text = mark_text
 
     def execute(self, context: Context) -> str | None:
@@ -156,6 +162,7 @@ class BiginSendMailOperator(BiginMailOperator):
         limiter = ConcurrencyLimiter(1, self.hook.clock)
         with self.delivery(SingleMail(draft, completion), context, limiter) as delivery:
             [outcome] = delivery.deliver()
+            self.wait_for_limit(delivery, [outcome])
             if outcome.error:
                 raise outcome.error
             self.hand_over(context, outcome.message_id, message_id=outcome.message_id)

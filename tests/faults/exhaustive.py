@@ -119,6 +119,7 @@ class World(NamedTuple):
     is_refused: bool = False  # Bigin has refused a mail since the last clear
     is_unwritten: bool = False  # a write of the last try was not confirmed
     excuses: frozenset[str] = frozenset()
+    reschedules: int = 0  # of the last try, which runs again under the same number
 
     @property
     def head(self) -> dict[str, Any] | None:
@@ -136,6 +137,7 @@ class World(NamedTuple):
             value = json.loads(text)
             value.pop("owner", None)
             if "run_start" in value:
+                value["waiting_since"] = value["waiting_since"] is not None
                 value["run_start"] = value["run_start"] == self.start
                 for intent in value["open"]:
                     intent[-1] = intent[-1][1] > self.now
@@ -194,7 +196,7 @@ class Try:
 
     def __init__(self, world: World, case: Case, chooser: Chooser, sandbox: LocalSandbox) -> None:
         self.world, self.case, self.chooser, self.sandbox = world, case, chooser, sandbox
-        self.number = world.number + 1
+        self.number = world.number if world.reschedules else world.number + 1
         self.is_dead = self.is_given_up = self.is_done_stored = self.is_refused = self.is_unwritten = False
         self.outage = ""
         self.unseen: dict[str, str] = {}  # records whose list could not be read, and why
@@ -207,7 +209,8 @@ class Try:
     def token(self, length: int) -> str:
         """Return what is random elsewhere: unique in a history, and the same in those that are alike."""
         self._tokens[length] += 1
-        return f"{self.number:02x}{self._tokens[length]:02x}".ljust(2 * length, "0")
+        unique = 64 * self.world.reschedules + self._tokens[length]
+        return f"{self.number:02x}{unique:02x}".ljust(2 * length, "0")
 
     def point(self, *faults: str) -> str:
         """Reach a point; return the fault that is met there."""
@@ -395,7 +398,7 @@ class Harness:
     def attempt(self, world: World, chooser: Chooser) -> tuple[World, list[str]]:
         """Run a try; return the world after it, and what must not have happened."""
         from airflow_provider_bigin.api.errors import BiginError
-        from airflow_provider_bigin.version_compat import AirflowFailException
+        from airflow_provider_bigin.version_compat import AirflowFailException, AirflowRescheduleException
 
         self.tries += 1
         this = self._resume(world, chooser)
@@ -409,6 +412,8 @@ class Harness:
             ending = "died"
         except AirflowFailException:
             ending = "failed"
+        except AirflowRescheduleException:
+            ending = "retry" if this.is_given_up else "rescheduled"
         except (BiginError, InjectedError):
             pass
         except Exception:
@@ -422,13 +427,14 @@ class Harness:
         self.sandbox.put_back(world.mails)
         self.store.kept = dict(world.kept)
         instance = self.instance
-        instance.try_number = world.number + 1
+        instance.reschedules = world.reschedules
         instance.max_tries, instance.clear_number = world.max_tries, world.clear_number
         instance.start = world.start
         vars(instance.task).pop("hook", None)  # each try has its own
         random.seed(0)
         this = self.running = instance.running = Try(world, self.case, chooser, self.sandbox)
-        is_first = this.number in (1, world.first_number)
+        instance.try_number = this.number
+        is_first = this.number in (1, world.first_number) and not world.reschedules
         forgotten = {
             "state store": False,
             "variables": world.head is None and not is_first,
@@ -453,12 +459,13 @@ class Harness:
             is_refused=world.is_refused or this.is_refused,
             is_unwritten=this.is_unwritten and ending == "success",
             excuses=frozenset(this.excuses),
+            reschedules=world.reschedules + 1 if ending == "rescheduled" else 0,
         )
         if ending in ("success", "failed"):
             return after._replace(state=ending, is_unheard=False)
         has_ended = this.is_done_stored and (this.is_dead or this.is_given_up)
         return after._replace(
-            state="waiting" if this.number <= world.max_tries else "failed",
+            state="waiting" if after.reschedules or this.number <= world.max_tries else "failed",
             is_unheard=self._is_done(after) and (world.is_unheard or has_ended),
         )
 
@@ -478,7 +485,8 @@ class Harness:
         if after.state == "success" and not all(ids.values()):
             broken.append(GREEN)
         if not this.chooser.said and ending != "success":
-            may_be_left = ending == "failed" and this.number != world.first_number
+            is_first = this.number == world.first_number and not world.reschedules
+            may_be_left = ending == "failed" and not is_first
             if not (may_be_left and (world.is_refused or self.case.on_unknown_outcome == "fail")):
                 broken.append(f"{LOST}: a try without faults ends as {ending}")
         told = self._told(ending, result)
@@ -514,6 +522,7 @@ class Harness:
             is_unheard=False,
             is_refused=False,
             excuses=frozenset(excuses),
+            reschedules=0,
         )
         yield "cleared", cleared._replace(clear_number=world.clear_number + 1, start=world.now)
         if self.case.store != "state store" and self.case.mails == 1:
@@ -562,14 +571,16 @@ def explore(case: Case, mutant: str | None = None, *, stop_at_first: bool = Fals
         ways = Counter({start.identity(): 1})
         before: dict[Any, tuple[Any, str]] = {}
         numbers = count()
-        # Each step raises the number of the try or uses up a clear, so what leads to a state comes before it.
-        waiting = [(0, 0, next(numbers), start.identity())]
+        # Each step raises the number of the try, uses up a clear or is a reschedule, so what leads to a state
+        # comes before it.
+        waiting = [(0, 0, 0, next(numbers), start.identity())]
 
         def go_on(key: Any, step: str, after: World) -> Any:
             new = after.identity()
             if new not in worlds:
                 worlds[new], before[new] = after, (key, step)
-                heapq.heappush(waiting, (after.number, case.clears - after.clears, next(numbers), new))
+                order = (after.number, case.clears - after.clears, after.reschedules)
+                heapq.heappush(waiting, (*order, next(numbers), new))
             ways[new] += ways[key]
             return new
 

@@ -146,6 +146,9 @@ def run_schedule(
         sandbox.clear_faults()
         sandbox.settings(emails_outage=variant.settings.get("emails_outage"))
         sandbox.advance(chance.choice((5, 60, 300)))
+        if end == "rescheduled":
+            instance.run_again()
+            continue
         if end in ("success", "failed") or instance.try_number > RETRIES:
             break
         instance.retry()
@@ -302,8 +305,8 @@ def die() -> None:
 
 def run_in_process(work: Callable[[], str], url: str) -> tuple[str, str | None]:
     """
-    Fork, run, and tell how it ended: ``success``, ``failed`` for good, ``retry`` or ``killed``, and with
-    what.
+    Fork, run, and tell how it ended: ``success``, ``failed`` for good, ``retry``, ``rescheduled`` or
+    ``killed``, and with what.
 
     The parent has everything imported, so a try costs no start-up.
     """
@@ -329,7 +332,7 @@ def run_in_process(work: Callable[[], str], url: str) -> tuple[str, str | None]:
 def _end_of(work: Callable[[], str], url: str) -> tuple[str, str]:
     from airflow_provider_bigin.api.errors import BiginError
     from airflow_provider_bigin.hooks.bigin import BiginHook
-    from airflow_provider_bigin.version_compat import AirflowFailException
+    from airflow_provider_bigin.version_compat import AirflowFailException, AirflowRescheduleException
 
     logging.disable(logging.CRITICAL)  # thousands of tries, each with its lines
     BiginHook.clock = SandboxClock(SandboxControl(url))
@@ -337,6 +340,8 @@ def _end_of(work: Callable[[], str], url: str) -> tuple[str, str]:
         return "success", work()
     except AirflowFailException as error:
         return "failed", str(error)
+    except AirflowRescheduleException as wait:
+        return "rescheduled", str(wait.reschedule_date)
     except BiginError as error:
         return "retry", str(error)
     except BaseException:

@@ -39,6 +39,7 @@ def make_attempt(airflow: Airflow) -> Any:
             "run": "2026",
             "run_start": 1000.0,
             "is_inner": False,
+            "is_again": False,
         }
         identity = ("dag", "run", "task", -1)
         return TaskAttempt(
@@ -47,6 +48,7 @@ def make_attempt(airflow: Airflow) -> Any:
             **{**told, **changes},
             store=stores[kind](),
             ensure_wanted=airflow.ensure_wanted,
+            began=lambda: 1000.0,
         )
 
     return make
