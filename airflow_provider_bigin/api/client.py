@@ -306,7 +306,7 @@ class BiginClient:
         """
         Read the organization, with its ``time_zone``, such as ``Asia/Riyadh``.
 
-        Bigin's documentation does not list this call; clients of live Bigin make it.
+        See https://www.zoho.com/crm/developer/docs/api/v8/get-org-data.html, which Bigin's call is like.
         """
         return next(iter(_items(self.read("org"), "org")), {})
 

@@ -72,7 +72,7 @@ class BiginHook(BaseHook):
 
     #: The one place where time comes from and waiting happens.
     clock: Clock = SYSTEM_CLOCK
-    #: Whether to wait for as long as the accounts server gives out no tokens, which may be half an hour.
+    #: Whether to wait while the accounts server gives out no tokens, for up to a quarter of an hour.
     is_patient = True
 
     def __init__(self, bigin_conn_id: str = default_conn_name, **kwargs: Any) -> None:
