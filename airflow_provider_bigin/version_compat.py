@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import wraps
+from functools import cache, wraps
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -114,8 +114,17 @@ def can_reschedule() -> bool:
 
 def count(name: str, **tags: str) -> None:
     """Add one to a counter among Airflow's metrics, from 3.2 on."""
+    incr = _incr()
     with suppress(Exception):  # a mail does not fail for being counted
-        _first("incr", "airflow.sdk.observability.stats")(name, tags=tags)
+        if incr:
+            incr(name, tags=tags)
+
+
+@cache
+def _incr() -> Any:
+    with suppress(ImportError):
+        return _first("incr", "airflow.sdk.observability.stats")
+    return None
 
 
 def mask_secret(secret: str) -> None:

@@ -283,7 +283,8 @@ class Delivery:
                 questions.append(Question(position, [item.name]))
         looks = self._look_for_earlier(questions)
         todo += [question.position for question in questions if self._may_be_sent(question, looks)]
-        is_asked_again = not go.is_new and (go.is_complete or go.asked == self._attempt.number)
+        is_first_again = go.asked == self._attempt.number and not self._attempt.is_again
+        is_asked_again = not go.is_new and (go.is_complete or is_first_again)
         if is_asked_again and self._are_all_settled():
             log.info("All this was sent before. To send it again, %s.", self._way_to_send_again())
         return sorted(todo)

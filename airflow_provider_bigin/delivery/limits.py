@@ -30,7 +30,10 @@ def lasts(error: BiginError) -> bool:
 
 def seconds_left(limit: BiginError, client: BiginClient) -> float:
     """
-    Tell for how many seconds a limit lasts: as the answer says, else as such limits do.
+    Tell for how many seconds to wait for a limit: as the answer says, else as long as such limits last.
+
+    It is a minute or more. Airflow fails a task that runs again before its scheduler has noticed the end of
+    the last run: https://github.com/apache/airflow/issues/71580
 
     :param client: asks for the organization's time zone, where a day has to end.
     """

@@ -200,7 +200,10 @@ class BiginMailOperator(BiginOperator):
         until = self.hook.clock.time() + seconds_left(limit, self.hook.get_conn())
         date = datetime.fromtimestamp(until, timezone.utc)
         if not delivery.wait(until, patience.total_seconds()):
-            limit.hint = f"It lasts until {date:%Y-%m-%d %H:%M} UTC; limit_wait lets this task wait no longer"
+            told = (
+                f"The limit lasts until {date:%Y-%m-%d %H:%M} UTC, longer than limit_wait lets this task wait"
+            )
+            limit.hint = f"{limit.hint}. {told}" if limit.hint else told
             return
         log.info(
             "Waiting until %s UTC, with %d of %d mails left: %s. That takes no worker slot and no retry.",

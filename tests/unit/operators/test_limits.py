@@ -113,7 +113,9 @@ class TestHowLong:
             wait_out(instance, clock)
         if store is None:
             return
-        with pytest.raises(errors.BiginCreditLimitError, match=r"It lasts until .* UTC; limit_wait"):
+        with pytest.raises(
+            errors.BiginCreditLimitError, match=r"hours. The limit lasts until .* UTC, longer than"
+        ):
             instance.run()
         instance.retry()
         with pytest.raises(errors.BiginCreditLimitError, match="limit_wait"):
@@ -136,7 +138,7 @@ class TestHowLong:
             pytest.skip("after the first mail it does not wait there")
         sandbox.fault("send_mail", "429_credits")
         instance = make_bulk_instance(people(sandbox, 3), limit_wait=timedelta(minutes=10))
-        with pytest.raises(errors.BiginMailsLeftError, match=r"It lasts until .* UTC"):
+        with pytest.raises(errors.BiginMailsLeftError, match=r"The limit lasts until .* UTC"):
             instance.run()
 
     def test_a_number_of_seconds_is_none(self, make_instance, sandbox):
