@@ -10,9 +10,9 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta, timezone
-from functools import wraps
+from functools import cache, wraps
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -34,11 +34,12 @@ def _first(name: str, *modules: str) -> Any:
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseHook, BaseNotifier, BaseOperator, BaseSensorOperator, PokeReturnValue
-    from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout
+    from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException, AirflowTaskTimeout
 else:
     #: Where each name is, newest Airflow first.
     _MODULES = {
         "AirflowFailException": ("airflow.sdk.exceptions", "airflow.exceptions"),
+        "AirflowRescheduleException": ("airflow.sdk.exceptions", "airflow.exceptions"),
         "AirflowTaskTimeout": ("airflow.sdk.exceptions", "airflow.exceptions"),
         "BaseHook": ("airflow.sdk", "airflow.hooks.base"),
         "BaseNotifier": ("airflow.sdk", "airflow.notifications.basenotifier"),
@@ -56,6 +57,7 @@ else:
 
 __all__ = [
     "AirflowFailException",
+    "AirflowRescheduleException",
     "AirflowTaskTimeout",
     "BaseHook",
     "BaseNotifier",
@@ -64,6 +66,8 @@ __all__ = [
     "PokeReturnValue",
     "ask_supervisor_one_by_one",
     "can_ask_people",
+    "can_reschedule",
+    "count",
     "dag_run_url",
     "delete_database_variable",
     "get_database_variable",
@@ -98,6 +102,34 @@ def ask_supervisor_one_by_one() -> None:
             return send(*args, **kwargs)
 
     decoder.send, decoder._thread_lock = send_alone, lock
+
+
+def can_reschedule() -> bool:
+    """
+    Tell whether any task can be put off to a later time.
+
+    Before 3.1.7 only sensors can, and all others run again at once:
+    https://github.com/apache/airflow/pull/59604
+    """
+    from airflow import __version__
+    from packaging.version import Version
+
+    return Version(__version__).release >= (3, 1, 7)
+
+
+def count(name: str, **tags: str) -> None:
+    """Add one to a counter among Airflow's metrics, from 3.2 on."""
+    incr = _incr()
+    with suppress(Exception):  # a mail does not fail for being counted
+        if incr:
+            incr(name, tags=tags)
+
+
+@cache
+def _incr() -> Any:
+    with suppress(ImportError):
+        return _first("incr", "airflow.sdk.observability.stats")
+    return None
 
 
 def mask_secret(secret: str) -> None:

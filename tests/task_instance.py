@@ -118,6 +118,7 @@ class TaskInstance:
         self.try_number = 1
         self.max_tries = task.retries
         self.clear_number = 0
+        self.reschedules = 0
         self.start = self.run_after = start
         self.state = "running"
         self.id = uuid.uuid4()
@@ -134,6 +135,7 @@ class TaskInstance:
             try_number=self.try_number,
             max_tries=self.max_tries,
             xcom_push=lambda key, value: self.xcoms.update({key: value}),
+            get_first_reschedule_date=lambda context: datetime.fromtimestamp(self.start, timezone.utc),
             get_task_states=lambda **which: {self.run_id: {self.task.task_id: self.state}},
         )
         dag_run = SimpleNamespace(
@@ -142,6 +144,7 @@ class TaskInstance:
             clear_number=self.clear_number,
         )
         context = {"ti": ti, "task_instance": ti, "task": self.task, "dag_run": dag_run, "ds": "2026-11-23"}
+        context["task_reschedule_count"] = self.reschedules
         has_store = self.store and not isinstance(self.store, Variables)
         return context | ({"task_state_store": self.store} if has_store else {})
 
@@ -165,17 +168,23 @@ class TaskInstance:
 
     def run_to_the_end(self, between: Any = lambda: None) -> Any:
         """
-        Run tries until one succeeds, fails for good, or was the last; its exception is the task's.
+        Run tries until one succeeds, fails for good, or was the last; its exception is the task's. One that
+        is rescheduled runs again when it is time.
 
         :param between: called before each retry.
         """
-        from airflow_provider_bigin.version_compat import AirflowFailException
+        from airflow_provider_bigin.version_compat import AirflowFailException, AirflowRescheduleException
 
         while True:
             try:
                 return self.run()
             except AirflowFailException:
                 raise
+            except AirflowRescheduleException as wait:
+                clock = self.task.hook.clock
+                clock.sleep(wait.reschedule_date.timestamp() - clock.time())
+                self.run_again()
+                continue
             except Exception:
                 if self.try_number > self.max_tries:
                     raise
@@ -185,10 +194,15 @@ class TaskInstance:
     def retry(self) -> None:
         """Begin the next try, as Airflow does after a failure."""
         self.try_number += 1
+        self.reschedules = 0
+
+    def run_again(self) -> None:
+        """Begin the same try once more, as Airflow does when it was rescheduled."""
+        self.reschedules += 1
 
     def clear(self, now: float) -> None:
         """Let a person clear the task after it has ended."""
         self.max_tries = self.try_number + self.task.retries
-        self.try_number += 1
+        self.retry()
         self.clear_number += 1
         self.start = now

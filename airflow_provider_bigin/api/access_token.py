@@ -50,7 +50,7 @@ EXPIRY_MARGIN = (60.0, 180.0)
 #: Seconds for which a throttled accounts server is not asked, after its first, second and any later refusal:
 #: the throttle may be brief, or last for Zoho's ten minutes, or until nobody has asked for even longer.
 THROTTLE_RESTS = (60.0, 610.0, 1810.0)
-#: Seconds for which a process waits for a throttle to end: well beyond the first two rests.
+#: Seconds for which a process waits for a throttle to end, if it has to: well beyond the first two rests.
 PATIENCE = 900.0
 #: Seconds between two looks for a token that another machine may have got meanwhile.
 WATCH_INTERVAL = 5.0
@@ -118,7 +118,7 @@ class Refusal:
         is_count = isinstance(self.throttled, int) and self.throttled >= 0
         if not isinstance(self.at, (int, float)) or not is_count:
             raise TypeError("not a valid refusal")
-        self.as_error()
+        self.as_error(now=self.at)
 
     @classmethod
     def of(cls, error: BiginError, *, at: float, before: Refusal | None) -> Refusal:
@@ -141,9 +141,10 @@ class Refusal:
             return False  # written by a machine whose clock is wrong
         return now < self.until or (not self.throttled and self.at >= since)
 
-    def as_error(self) -> BiginError:
-        """Make the error again."""
-        return _ERRORS.get(self.error, BiginServerError)(**self.told)
+    def as_error(self, *, now: float) -> BiginError:
+        """Make the error again; that of a throttle says for how long it should be left in peace."""
+        retry_after = max(0.0, self.until - now) if self.throttled else None
+        return _ERRORS.get(self.error, BiginServerError)(**self.told, retry_after=retry_after)
 
 
 _ERRORS: dict[str, type[BiginError]] = {
@@ -160,7 +161,9 @@ class SharedToken:
     :param session: for the calls to the accounts server.
     :param timeout: seconds for a whole request to the accounts server.
     :param clock: tells the time and waits.
+    :param patience: seconds for which a throttle is waited for.
     :param mask: is told each token, to keep it out of logs.
+    :param on_request: called before each request for a token.
     """
 
     def __init__(
@@ -171,14 +174,18 @@ class SharedToken:
         session: requests.Session,
         timeout: float,
         clock: Clock = SYSTEM_CLOCK,
+        patience: float = PATIENCE,
         mask: Callable[[str], None] = lambda token: None,
+        on_request: Callable[[], None] = lambda: None,
     ) -> None:
         self._credentials = credentials
         self._cache = cache
         self._session = session
         self._timeout = timeout
         self._clock = clock
+        self._patience = patience
         self._mask = mask
+        self._on_request = on_request
         self._name = f"access_token_{credentials.digest()[:32]}"
         self._refusal_name = f"{self._name}_refusal"
         self._margin = random.uniform(*EXPIRY_MARGIN)  # noqa: S311 - no secret
@@ -259,7 +266,10 @@ class SharedToken:
             except TimeoutError:
                 if token := self._kept_token(rejected):
                     return token
-                patience -= 0 if self._is_throttled(since) else LOCK_TIMEOUT
+                if not self._is_throttled(since):
+                    patience -= LOCK_TIMEOUT
+                elif self._clock.time() >= since + self._patience:
+                    return None
             except Exception as error:
                 self._warn("locked", error)
                 return None
@@ -273,7 +283,6 @@ class SharedToken:
             refusal is not None
             and refusal.throttled > 0
             and refusal.answers(now=now - SETTLE_TIME, since=since)
-            and now < since + PATIENCE
         )
 
     def _refreshed(self, rejected: AccessToken | None, since: float) -> AccessToken:
@@ -284,8 +293,9 @@ class SharedToken:
                 " asked for now",
                 hint="Check the connection's region, that the user may still use Bigin, and that nothing else"
                 " makes tokens from the same refresh token: Zoho ends the oldest of more than fifteen",
+                retry_after=RENEWAL_WINDOW,
             )
-        patient_until = since + PATIENCE
+        patient_until = since + self._patience
         refusal = self._kept_refusal()
         while True:
             if refusal is None or not refusal.answers(now=self._clock.time(), since=since):
@@ -298,7 +308,7 @@ class SharedToken:
                         self._write(self._refusal_name, {})
                     return token
             if not refusal.throttled or self._clock.time() >= patient_until:
-                raise refusal.as_error()
+                raise refusal.as_error(now=self._clock.time())
             other = self._watched_token(rejected, until=min(refusal.until, patient_until))
             if other:
                 return other
@@ -306,6 +316,7 @@ class SharedToken:
 
     def _requested(self, rejected: AccessToken | None) -> AccessToken:
         now, renewals = self._clock.time(), self._recent_renewals()
+        self._on_request()
         token = refresh_access_token(self._session, self._credentials, now=now, timeout=self._timeout)
         if rejected:
             renewals.append(now)

@@ -302,6 +302,14 @@ class BiginClient:
         """
         return next(iter(_items(self.read("users", params={"type": "CurrentUser"}), "users")), {})
 
+    def get_organization(self) -> dict[str, Any]:
+        """
+        Read the organization, with its ``time_zone``, such as ``Asia/Riyadh``.
+
+        See https://www.zoho.com/crm/developer/docs/api/v8/get-org-data.html, which Bigin's call is like.
+        """
+        return next(iter(_items(self.read("org"), "org")), {})
+
     # ---- any endpoint ----
 
     def run(

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import requests
 
 #: What the package's calls need: send, list from-addresses, upload, read and search records and their
-#: e-mails, test the connection.
+#: e-mails, test the connection, know when a day's limit ends.
 SCOPES = (
     "ZohoBigin.send_mail.all.CREATE",
     "ZohoBigin.settings.emails.READ",
@@ -38,6 +38,7 @@ SCOPES = (
     "ZohoBigin.modules.READ",
     "ZohoSearch.securesearch.READ",
     "ZohoBigin.users.READ",
+    "ZohoBigin.org.READ",
 )
 
 #: Zoho's access tokens live an hour. Some answers give ``expires_in`` in milliseconds, so more is never

@@ -36,6 +36,7 @@ PROBES: Mapping[str, Callable[[BiginClient], Any]] = {
         "GET", "Contacts/search", params={"word": "probe", "per_page": 1}
     ),
     "ZohoBigin.users.READ": lambda bigin: bigin.get_current_user(),
+    "ZohoBigin.org.READ": lambda bigin: bigin.get_organization(),
 }
 
 

@@ -45,6 +45,7 @@ WITHOUT = {
     "ZohoBigin.modules.READ": "A mail whose answer is lost stays in doubt.",
     "ZohoSearch.securesearch.READ": "Each mail has to name its record.",
     "ZohoBigin.users.READ": "The Test button tests nothing.",
+    "ZohoBigin.org.READ": "A daily limit is looked at again every hour, not at midnight.",
 }
 BY_LOOKS = "Mails are recognized by subject, recipients and time; two that agree in them are in doubt."
 

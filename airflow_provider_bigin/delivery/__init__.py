@@ -19,6 +19,7 @@ module          holds
 ``store``       where it is stored: Airflow's task state store, a Variable, or nowhere
 ``attempt``     what Airflow tells of the running try
 ``lookup``      reading a record's e-mails and judging them: found, absent, in doubt
+``limits``      which of Bigin's limits last, and for how long
 ``limiter``     how many calls are made at a time, and the back-off that they share
 ``outcome``     what became of one mail
 ==============  =================================================================================

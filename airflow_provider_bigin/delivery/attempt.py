@@ -37,6 +37,7 @@ class TaskAttempt:
     :param store: survives retries.
     :param ensure_wanted: asks Airflow, and raises :class:`BiginStaleAttemptError` if it no longer counts on
         this try. A worker that was frozen may wake after its task has failed or been replaced.
+    :param began: asks Airflow when a try that runs again ran first, in epoch seconds.
     """
 
     identity: tuple[str | int, ...]
@@ -50,6 +51,7 @@ class TaskAttempt:
     is_again: bool
     store: StateStore
     ensure_wanted: Callable[[], None]
+    began: Callable[[], float | None]
 
     @property
     def first_number(self) -> int:
@@ -96,9 +98,10 @@ class TaskAttempt:
             run=str(getattr(dag_run, "run_after", None) or getattr(dag_run, "id", "")),
             run_start=float(int(start.timestamp())) if start else None,
             is_inner=is_inner,
-            is_again=is_resumed,
+            is_again=is_resumed or bool(context.get("task_reschedule_count")),
             store=_configured_store(context, identity),
             ensure_wanted=partial(_ensure_wanted, ti),
+            began=partial(_first_run, ti, context),
         )
 
 
@@ -133,6 +136,11 @@ def _inner_key(ti: Any, task_id: str, description: str) -> str:
     key = digest(f"{task_id}\n{description}")
     _inner[1][key] += 1
     return f"{key}-{_inner[1][key]}"
+
+
+def _first_run(task_instance: Any, context: Mapping[str, Any]) -> float | None:
+    start = task_instance.get_first_reschedule_date(context)
+    return start.timestamp() if start else None
 
 
 def _ensure_wanted(task_instance: Any) -> None:

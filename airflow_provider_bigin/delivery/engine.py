@@ -45,6 +45,7 @@ from airflow_provider_bigin.delivery.identity import (
 )
 from airflow_provider_bigin.delivery.journal import LEASE, Journal, read_claims, recall
 from airflow_provider_bigin.delivery.limiter import ConcurrencyLimiter
+from airflow_provider_bigin.delivery.limits import lasts
 from airflow_provider_bigin.delivery.lookup import (
     CLOCK_SKEW,
     SETTLING,
@@ -173,6 +174,8 @@ class Delivery:
         self._ended_by: BiginError | None = None
         #: What a person is to be asked about, once nothing else is left to do.
         self.doubts: list[str] = []
+        #: The limit that keeps the rest from being sent, if it is one that lasts.
+        self.limit: BiginError | None = None
 
     def __enter__(self) -> Delivery:
         return self
@@ -213,6 +216,33 @@ class Delivery:
         """Whether Airflow has no retry left."""
         return self._attempt.is_last
 
+    @property
+    def may_run_again(self) -> bool:
+        """
+        Whether this try may run once more under the same number.
+
+        Where nothing is kept, only as a first try that has sent nothing; and never what runs inside another
+        task, all of which would run again.
+        """
+        is_untouched = self._attempt.number == 1 and not (self._go.open or self._has_delivered())
+        return not self._attempt.is_inner and (self._attempt.store.keeps or is_untouched)
+
+    def wait(self, until: float, limit_wait: float) -> bool:
+        """
+        Write, as its last act, that this try waits and runs again, unless that takes too long.
+
+        :param until: epoch seconds.
+        :param limit_wait: seconds that all waits may take, from the beginning of the first.
+        :return: whether it may wait.
+        :raises BiginJournalError: if that could not be written.
+        """
+        since = self._go.waiting_since or self._client.clock.time()
+        if until - since > limit_wait:
+            return False
+        self._go.waiting_since = since
+        self._journal.save_for_wait()
+        return True
+
     def complete(self) -> None:
         """
         Write, once the results are handed over, that the task is about to succeed.
@@ -237,6 +267,9 @@ class Delivery:
 
     def _are_all_settled(self) -> bool:
         return all(outcome and outcome.is_settled for outcome in self._outcomes)
+
+    def _has_delivered(self) -> bool:
+        return any(outcome and outcome.is_delivered for outcome in self._outcomes)
 
     def _way_to_send_again(self) -> str:
         return "start a new run" if self._attempt.is_inner else "clear the task once more"
@@ -265,7 +298,8 @@ class Delivery:
                 questions.append(Question(position, [item.name]))
         looks = self._look_for_earlier(questions)
         todo += [question.position for question in questions if self._may_be_sent(question, looks)]
-        is_asked_again = not go.is_new and (go.is_complete or go.asked == self._attempt.number)
+        is_first_again = go.asked == self._attempt.number and not self._attempt.is_again
+        is_asked_again = not go.is_new and (go.is_complete or is_first_again)
         if is_asked_again and self._are_all_settled():
             log.info("All this was sent before. To send it again, %s.", self._way_to_send_again())
         return sorted(todo)
@@ -541,8 +575,13 @@ class Delivery:
         try:
             self._client.server_time()
         except BiginError as error:
-            return dict.fromkeys(suspects, unread(error))
-        return settle(self._client, suspects, self._scene, each=self._map)
+            verdicts = dict.fromkeys(suspects, unread(error))
+        else:
+            verdicts = settle(self._client, suspects, self._scene, each=self._map)
+        for verdict in verdicts.values():
+            if isinstance(verdict, Unreadable):
+                self._note_limit(verdict.error)
+        return verdicts
 
     @cached_property
     def _scene(self) -> Scene:
@@ -621,10 +660,15 @@ class Delivery:
 
     def _end(self, error: BiginError) -> None:
         """Send nothing more in this try."""
+        self._note_limit(error)
         if not self._ended_by:
             self._ended_by = error
             if len(self._batch) > 1:
                 log.warning("No more mails are sent for now: %s.", error.code or error.message)
+
+    def _note_limit(self, error: BiginError) -> None:
+        if lasts(error):
+            self.limit = self.limit or error
 
     def _skip(self, position: int) -> None:
         if self._ended_by:

@@ -56,6 +56,7 @@ class Go:
     :param id: random.
     :param salt: of its digests.
     :param asked: number of the first try since a person asked.
+    :param waiting_since: when a try first waited for a limit since then, in epoch seconds.
     :param is_new: whether this try begins it.
     :param is_damaged: whether an earlier head was lost, so that of mails without an entry nothing is known.
     :param is_whole: whether all its segments were read.
@@ -72,6 +73,7 @@ class Go:
     id: str = field(default_factory=lambda: secrets.token_hex(16))
     salt: str = field(default_factory=lambda: secrets.token_hex(8))
     asked: int = 1
+    waiting_since: float | None = None
     is_new: bool = True
     is_complete: bool = False
     is_damaged: bool = False
@@ -147,6 +149,7 @@ def recall(attempt: TaskAttempt) -> Go:
         id=head.go,
         salt=head.salt,
         asked=attempt.number if is_cleared else head.asked,
+        waiting_since=None if is_cleared else head.waiting_since,
         is_new=False,
         is_complete=head.complete,
         is_damaged=head.damaged,
@@ -198,11 +201,12 @@ def read_claims(attempt: TaskAttempt, go: Go) -> tuple[set[str], bool]:
 
 def _unkept_go(attempt: TaskAttempt) -> Go:
     """Begin a go that nothing is kept of: its marks are made of the try, its salt of the task."""
-    is_first = attempt.number == 1
+    is_first = attempt.number == 1 and not attempt.is_again
     return Go(
         id="",
         salt="",
         asked=1 if is_first else attempt.first_number,
+        waiting_since=attempt.began() if attempt.is_again else None,
         is_damaged=not is_first,
     )
 
@@ -233,7 +237,7 @@ def _is_of_another_run(head: Head, attempt: TaskAttempt) -> bool:
         head.run != attempt.run
         or attempt.number < head.attempt
         or attempt.clear_number < head.clear_number
-        or (attempt.number == head.attempt and attempt.run_start != head.run_start)
+        or (attempt.number == head.attempt and not attempt.is_again and attempt.run_start != head.run_start)
     )
 
 
@@ -445,6 +449,7 @@ class Journal:
             clear_number=attempt.clear_number,
             attempt=attempt.number,
             asked=go.asked,
+            waiting_since=go.waiting_since,
             complete=is_complete,
             damaged=go.is_damaged,
             segments=(go.first, go.count),

@@ -102,6 +102,7 @@ class Head:
     :param max_tries: Airflow's, like ``clear_number``, when this was written.
     :param attempt: number of the try that wrote it.
     :param asked: number of the first try since a person asked.
+    :param waiting_since: when a try first waited for a limit since then, in epoch seconds.
     :param complete: whether the task was about to be green.
     :param damaged: whether an earlier head was lost.
     :param segments: number of its first segment, and of the next one to be written.
@@ -117,6 +118,7 @@ class Head:
     clear_number: Number
     attempt: Number
     asked: Number
+    waiting_since: Time | None
     complete: StrictBool
     damaged: StrictBool
     segments: tuple[SegmentNumber, SegmentNumber]

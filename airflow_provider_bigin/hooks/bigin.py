@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_bigin.api.clock import SYSTEM_CLOCK, Clock
@@ -22,7 +22,7 @@ from airflow_provider_bigin.api.records import RecordRef, read_record
 from airflow_provider_bigin.api.text import excerpt
 from airflow_provider_bigin.get_provider_info import CONNECTION_FIELDS, UI_FIELD_BEHAVIOUR
 from airflow_provider_bigin.hooks.paths import to_paths
-from airflow_provider_bigin.version_compat import BaseHook, mask_secret
+from airflow_provider_bigin.version_compat import BaseHook, count, mask_secret
 
 if TYPE_CHECKING:
     from airflow_provider_bigin.api.access_token import TokenSource
@@ -72,6 +72,8 @@ class BiginHook(BaseHook):
 
     #: The one place where time comes from and waiting happens.
     clock: Clock = SYSTEM_CLOCK
+    #: Whether to wait while the accounts server gives out no tokens, for up to a quarter of an hour.
+    is_patient = True
 
     def __init__(self, bigin_conn_id: str = default_conn_name, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -136,7 +138,7 @@ class BiginHook(BaseHook):
         )
 
     def _token_source(self, session: Any) -> TokenSource:
-        from airflow_provider_bigin.api.access_token import FixedToken, SharedToken
+        from airflow_provider_bigin.api.access_token import PATIENCE, FixedToken, SharedToken
         from airflow_provider_bigin.hooks.token_cache import configured_token_cache
 
         settings = self.settings
@@ -149,7 +151,9 @@ class BiginHook(BaseHook):
             session=session,
             timeout=settings.timeout,
             clock=self.clock,
+            patience=PATIENCE if self.is_patient else 0.0,
             mask=mask_secret,
+            on_request=partial(count, "bigin.token_requests"),
         )
 
     # ---- mail ----

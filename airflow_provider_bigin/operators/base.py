@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
@@ -13,9 +14,12 @@ from airflow_provider_bigin.api.errors import BiginConfigurationError, BiginErro
 from airflow_provider_bigin.compose.upstream import has_reference, is_reference, mapped_from_upstream
 from airflow_provider_bigin.version_compat import (
     AirflowFailException,
+    AirflowRescheduleException,
     AirflowTaskTimeout,
     BaseOperator,
     can_ask_people,
+    can_reschedule,
+    count,
     put_question,
     wait_for_answer,
 )
@@ -34,6 +38,8 @@ if TYPE_CHECKING:
     from airflow_provider_bigin.delivery.policy import OnUnknownOutcome
     from airflow_provider_bigin.hooks.bigin import BiginHook
     from airflow_provider_bigin.operators.question import Question
+
+log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -140,6 +146,7 @@ class BiginMailOperator(BiginOperator):
         ask_timeout: timedelta = timedelta(days=1),
         ask_users: Sequence[Mapping[str, str]] = (),
         ask_notifiers: Sequence[BaseNotifier] | BaseNotifier = (),
+        limit_wait: timedelta | None = timedelta(days=1),
         mark_text: bool = False,
         **kwargs: Any,
     ) -> None:
@@ -148,6 +155,7 @@ class BiginMailOperator(BiginOperator):
         self.ask_timeout = ask_timeout
         self.ask_users = ask_users
         self.ask_notifiers = ask_notifiers if isinstance(ask_notifiers, Sequence) else [ask_notifiers]
+        self.limit_wait = limit_wait
         self.mark_text = mark_text
         self._refuse_to_ask_in_vain()
 
@@ -235,6 +243,8 @@ class BiginMailOperator(BiginOperator):
         attempt = TaskAttempt.from_context(
             context, self, describe=partial(description_of, batch), is_resumed=reply is not None
         )
+        # A throttle of the token is waited for in the worker slot by those alone who have no other way.
+        self.hook.is_patient = not (self._patience and attempt.store.keeps and not attempt.is_inner)
         return Delivery(
             batch,
             self.hook.get_conn(),
@@ -244,7 +254,7 @@ class BiginMailOperator(BiginOperator):
             on_unknown_outcome=self._policy(attempt, reply),
             reply=reply,
             mark_text=self.mark_text,
-            on_outcome=on_outcome,
+            on_outcome=partial(self._note, on_outcome),
         )
 
     def _policy(self, attempt: TaskAttempt, reply: Reply | None) -> OnUnknownOutcome:
@@ -254,6 +264,47 @@ class BiginMailOperator(BiginOperator):
         if self.on_unknown_outcome == "ask" and (is_unanswered or not can_ask):
             return "check"
         return self.on_unknown_outcome
+
+    def _note(self, on_outcome: Callable[[Outcome], None], outcome: Outcome) -> None:
+        count("bigin.mails", outcome=outcome.status)
+        on_outcome(outcome)
+
+    @property
+    def _patience(self) -> timedelta | None:
+        """For how long this task may wait without a worker slot; None where Airflow has no way."""
+        if not isinstance(self.limit_wait, (timedelta, type(None))):
+            raise BiginConfigurationError(f"limit_wait: {self.limit_wait!r} must be a timedelta or None")
+        return self.limit_wait if can_reschedule() else None
+
+    def wait_for_limit(self, delivery: Delivery, outcomes: Collection[Outcome]) -> None:
+        """
+        Let Airflow run this try again, later, if a limit that lasts keeps mails from being sent.
+
+        If it lasts too long for that, its hint says until when.
+
+        :raises AirflowRescheduleException: to wait.
+        """
+        from airflow_provider_bigin.delivery.limits import seconds_left
+
+        limit, patience = delivery.limit, self._patience
+        if not limit or not patience or not delivery.may_run_again:
+            return
+        until = self.hook.clock.time() + seconds_left(limit, self.hook.get_conn())
+        date = datetime.fromtimestamp(until, timezone.utc)
+        if not delivery.wait(until, patience.total_seconds()):
+            told = (
+                f"The limit lasts until {date:%Y-%m-%d %H:%M} UTC, longer than limit_wait lets this task wait"
+            )
+            limit.hint = f"{limit.hint}. {told}" if limit.hint else told
+            return
+        log.info(
+            "Waiting until %s UTC, with %d of %d mails left: %s. That takes no worker slot and no retry.",
+            f"{date:%Y-%m-%d %H:%M:%S}",
+            sum(outcome.is_retryable for outcome in outcomes),
+            len(outcomes),
+            str(limit).rstrip("."),
+        )
+        raise AirflowRescheduleException(date)  # type: ignore[no-untyped-call]
 
     def hand_over(self, context: Context, result: Any, **xcoms: Any) -> None:
         """

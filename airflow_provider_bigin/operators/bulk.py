@@ -78,6 +78,8 @@ class BiginBulkSendMailOperator(BiginMailOperator):
     :param ask_users: who may answer, as ``{"id": ..., "name": ...}``; whoever may answer the DAG's questions,
         if not given.
     :param ask_notifiers: told of the question: ``{{ question.url }}`` is its address.
+    :param limit_wait: how long the task may wait for Bigin's limits; see
+        :class:`~airflow_provider_bigin.operators.bigin.BiginSendMailOperator`.
     :param mark_text: end ``text`` mails with a line that identifies them; ``html`` mails carry it unseen.
     :param dry_run: compose all mails, find their records and look at their files, but upload and send
         nothing. The task succeeds whatever becomes of the rows.
@@ -209,9 +211,12 @@ class BiginBulkSendMailOperator(BiginMailOperator):
             self.hand_over(context, result)
             if results_path:
                 write_table(results_path, results.COLUMNS, results.result_rows(outcomes))
+            self.wait_for_limit(delivery, outcomes)
             if delivery.doubts and not any(outcome.is_retryable for outcome in outcomes):
                 self.ask(context, delivery, about_many())
-            if error := results.undelivered(outcomes, self.fail_on, is_last_try=delivery.is_last_try):
+            if error := results.undelivered(
+                outcomes, self.fail_on, is_last_try=delivery.is_last_try, limit=delivery.limit
+            ):
                 raise error
             delivery.complete()
         return result

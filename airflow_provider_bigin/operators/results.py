@@ -52,15 +52,21 @@ def result_rows(outcomes: Iterable[Outcome]) -> Iterator[dict[str, Any]]:
         }
 
 
-def undelivered(outcomes: Sequence[Outcome], fail_on: FailOn, *, is_last_try: bool) -> BiginError | None:
+def undelivered(
+    outcomes: Sequence[Outcome], fail_on: FailOn, *, is_last_try: bool, limit: BiginError | None = None
+) -> BiginError | None:
     """
     Tell whether the task has failed, and make the error.
 
     What a later try may send is left to it; ``fail_on`` judges what no retry is left for, and not those who
     have opted out.
+
+    :param limit: what may keep a later try from it, too.
     """
     if any(outcome.is_retryable for outcome in outcomes) and not is_last_try:
-        return BiginMailsLeftError(f"{describe(outcomes)}; the next try sends what is left")
+        return BiginMailsLeftError(
+            f"{describe(outcomes)}; the next try sends what is left", hint=limit.hint if limit else None
+        )
     wanted = [outcome for outcome in outcomes if outcome.status != "opted_out"]
     number = sum(not outcome.is_delivered for outcome in wanted)
     has_failed = {"any": number > 0, "all": 0 < number == len(wanted), "never": False}[fail_on]

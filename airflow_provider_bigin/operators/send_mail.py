@@ -80,6 +80,9 @@ class BiginSendMailOperator(BiginMailOperator):
     :param ask_users: who may answer, as ``{"id": ..., "name": ...}``; whoever may answer the DAG's questions,
         if not given.
     :param ask_notifiers: told of the question: ``{{ question.url }}`` is its address.
+    :param limit_wait: how long the task may wait in all for limits that last longer than a minute (mails of
+        the day, API credits, access tokens). It waits without a worker slot and uses up no retry, on Airflow
+        3.1.7 and later. None waits never: the try fails.
     :param mark_text: end ``text`` mails with a line that identifies them; ``html`` mails carry it unseen.
     :return: the ``message_id``, also pushed to XCom under that key; None from a dry run.
     """
@@ -157,6 +160,7 @@ class BiginSendMailOperator(BiginMailOperator):
         limiter = ConcurrencyLimiter(1, self.hook.clock)
         with self.delivery(SingleMail(draft, completion), context, limiter, reply=reply) as delivery:
             [outcome] = delivery.deliver()
+            self.wait_for_limit(delivery, [outcome])
             if delivery.doubts:
                 self.log.warning("%s", outcome.error)
                 self.ask(context, delivery, about_one(outcome))

@@ -145,6 +145,7 @@ class World(NamedTuple):
             value = json.loads(text)
             value.pop("owner", None)
             if "run_start" in value:
+                value["waiting_since"] = value["waiting_since"] is not None
                 value["run_start"] = value["run_start"] == self.start
                 for intent in value["open"]:
                     intent[-1] = intent[-1][1] > self.now
@@ -423,7 +424,7 @@ class Harness:
     def attempt(self, world: World, chooser: Chooser) -> tuple[World, list[str]]:
         """Run a try; return the world after it, and what must not have happened."""
         from airflow_provider_bigin.api.errors import BiginError
-        from airflow_provider_bigin.version_compat import AirflowFailException
+        from airflow_provider_bigin.version_compat import AirflowFailException, AirflowRescheduleException
 
         self.tries += 1
         this = self._resume(world, chooser)
@@ -440,6 +441,8 @@ class Harness:
             ending = "died"
         except AirflowFailException:
             ending = "failed"
+        except AirflowRescheduleException:
+            ending = "retry" if this.is_given_up else "rescheduled"
         except (BiginError, InjectedError):
             pass
         except Exception:
@@ -459,6 +462,7 @@ class Harness:
         self.sandbox.put_back(world.mails)
         self.store.kept = dict(world.kept)
         instance = self.instance
+        instance.reschedules = world.reschedules
         instance.max_tries, instance.clear_number = world.max_tries, world.clear_number
         instance.start = world.start
         vars(instance.task).pop("hook", None)  # each try has its own
@@ -492,7 +496,7 @@ class Harness:
             is_refused=world.is_refused or this.is_refused,
             is_unwritten=this.is_unwritten and ending == "success",
             excuses=frozenset(this.excuses),
-            reschedules=world.reschedules + 1 if ending == "asked" else 0,
+            reschedules=world.reschedules + 1 if ending in ("asked", "rescheduled") else 0,
             question=this.doubts if ending == "asked" else (),
             answer=None,
             may_send=this.may_send,
@@ -503,7 +507,7 @@ class Harness:
             return after._replace(state=ending, is_unheard=False)
         has_ended = this.is_done_stored and (this.is_dead or this.is_given_up)
         return after._replace(
-            state="waiting" if this.number <= world.max_tries else "failed",
+            state="waiting" if after.reschedules or this.number <= world.max_tries else "failed",
             is_unheard=self._is_done(after) and (world.is_unheard or has_ended),
         )
 

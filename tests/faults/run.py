@@ -138,7 +138,8 @@ def run_schedule(
     instance = make_instance(record_id, variant, directory / record_id, start=sandbox.now())
     tries: list[str] = []
     while True:
-        ours = [fault for number, fault in faults if number == instance.try_number]
+        is_met = instance.reschedules > 0  # by the same try, before it had to wait
+        ours = [] if is_met else [fault for number, fault in faults if number == instance.try_number]
         order_faults(sandbox, variant, record_id, ours)
         kill = next((fault for fault in ours if fault in KILLS), None)
         end, result = run_in_process(lambda kill=kill: run_try(instance, kill), sandbox.url)
@@ -146,6 +147,9 @@ def run_schedule(
         sandbox.clear_faults()
         sandbox.settings(emails_outage=variant.settings.get("emails_outage"))
         sandbox.advance(chance.choice((5, 60, 300)))
+        if end == "rescheduled":
+            instance.run_again()
+            continue
         if end in ("success", "failed") or instance.try_number > RETRIES:
             break
         instance.retry()
@@ -302,8 +306,8 @@ def die() -> None:
 
 def run_in_process(work: Callable[[], str], url: str) -> tuple[str, str | None]:
     """
-    Fork, run, and tell how it ended: ``success``, ``failed`` for good, ``retry`` or ``killed``, and with
-    what.
+    Fork, run, and tell how it ended: ``success``, ``failed`` for good, ``retry``, ``rescheduled`` or
+    ``killed``, and with what.
 
     The parent has everything imported, so a try costs no start-up.
     """
@@ -329,7 +333,7 @@ def run_in_process(work: Callable[[], str], url: str) -> tuple[str, str | None]:
 def _end_of(work: Callable[[], str], url: str) -> tuple[str, str]:
     from airflow_provider_bigin.api.errors import BiginError
     from airflow_provider_bigin.hooks.bigin import BiginHook
-    from airflow_provider_bigin.version_compat import AirflowFailException
+    from airflow_provider_bigin.version_compat import AirflowFailException, AirflowRescheduleException
 
     logging.disable(logging.CRITICAL)  # thousands of tries, each with its lines
     BiginHook.clock = SandboxClock(SandboxControl(url))
@@ -337,6 +341,8 @@ def _end_of(work: Callable[[], str], url: str) -> tuple[str, str]:
         return "success", work()
     except AirflowFailException as error:
         return "failed", str(error)
+    except AirflowRescheduleException as wait:
+        return "rescheduled", str(wait.reschedule_date)
     except BiginError as error:
         return "retry", str(error)
     except BaseException:

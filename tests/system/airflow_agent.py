@@ -22,6 +22,7 @@ from airflow.jobs.job import Job
 from airflow.models import Connection, DagModel, DagRun, TaskInstance, Variable
 from airflow.models.errors import ParseImportError
 from airflow.models.taskinstance import clear_task_instances
+from airflow.models.taskreschedule import TaskReschedule
 from airflow.models.trigger import Trigger
 from airflow.utils.session import create_session
 from sqlalchemy import select
@@ -107,6 +108,18 @@ def clear(dag_id: str, run_id: str, task_id: str) -> None:
             select(TaskInstance).filter_by(dag_id=dag_id, run_id=run_id, task_id=task_id)
         )
         clear_task_instances(instances.all(), session)
+
+
+def end_waits(dag_id: str, run_id: str) -> list[float]:
+    """Let it be time for the tasks of a run that are put off; return how many seconds each had left."""
+    with create_session() as session:
+        waiting = select(TaskInstance).filter_by(dag_id=dag_id, run_id=run_id, state="up_for_reschedule")
+        seconds = []
+        for instance in session.scalars(waiting):
+            newest = session.scalars(TaskReschedule.stmt_for_task_instance(instance, descending=True)).first()
+            seconds.append(-_age(newest.reschedule_date).total_seconds())
+            newest.reschedule_date -= timedelta(seconds=max(0.0, seconds[-1]))
+        return seconds
 
 
 def defer(dag_id: str, run_id: str, trigger: str, arguments: dict[str, Any]) -> None:

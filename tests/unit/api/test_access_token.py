@@ -341,10 +341,11 @@ def test_who_waits_behind_one_that_waits_for_a_throttle_to_end_waits_too(
 ):
     monkeypatch.setattr("airflow_provider_bigin.api.access_token.SETTLE_TIME", 0.1)
     sandbox.throttle_tokens(24 * HOUR)
-    with monkeypatch.context() as impatient:
-        impatient.setattr("airflow_provider_bigin.api.access_token.PATIENCE", 0.0)
-        with pytest.raises(errors.BiginTokenLimitError):
-            process(cache=Unlocked(cache.directory)).get()
+    with pytest.raises(errors.BiginTokenLimitError) as refusal:
+        process(cache=Unlocked(cache.directory), patience=0.0).get()
+    assert 0 < refusal.value.retry_after <= 60
+    with pytest.raises(errors.BiginTokenLimitError):
+        process(patience=0.0).get()  # waits for nobody
     sandbox.throttle_tokens(0)
     with ThreadPoolExecutor(1) as thread:
         token = thread.submit(process(timeout=0.1).get)

@@ -37,7 +37,9 @@ def leave():
     def state_of(task_id, days, segments=0):
         store = VariableStore(("orders", "run", task_id, -1))
         start = time.time() - days * DAY
-        head = Head(1, "go", "salt", 1, 0, 1, 1, False, False, (0, segments), (), (), (), "owner", "", start)
+        head = Head(
+            1, "go", "salt", 1, 0, 1, 1, None, False, False, (0, segments), (), (), (), "owner", "", start
+        )
         store.write("head", as_json(head))
         for number in range(segments):
             store.write(f"segment.{number}", {"version": 1, "go": "go", "results": []})

@@ -48,6 +48,7 @@ def make_attempt(airflow: Airflow) -> Any:
             **{**told, **changes},
             store=stores[kind](),
             ensure_wanted=airflow.ensure_wanted,
+            began=lambda: 1000.0,
         )
 
     return make

@@ -53,6 +53,15 @@ def test_what_airflow_tells(instance):
     assert (attempt.run, attempt.run_start) == ("1000.0", 1000.0)
 
 
+def test_airflow_tells_when_a_try_runs_again(instance):
+    assert not attempt_of(instance).is_again
+    instance.run_again()
+    attempt = attempt_of(instance)
+    assert (attempt.is_again, attempt.began()) == (True, 1000.0)
+    instance.retry()
+    assert not attempt_of(instance).is_again
+
+
 @pytest.mark.parametrize(("told", "map_index"), [(None, -1), (-1, -1), (7, 7)])
 def test_mapped_tasks_are_tasks_of_their_own(instance, told, map_index):
     assert attempt_of(instance, map_index=told).identity == ("dag", "run", "mail", map_index)

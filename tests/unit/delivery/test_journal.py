@@ -599,6 +599,50 @@ class TestVariables:
         assert read_claims(attempt, go) == ({"id a"}, True)
 
 
+class TestRunAgain:
+    def test_it_continues_under_the_same_number(self, begin):
+        journal, first = begin()
+        send(journal, "a")
+        journal.save_for_wait()
+        _, go = begin(is_again=True)
+        assert (go.id, words(go), go.is_known) == (first.id, {"a": "done"}, True)
+
+    def test_it_is_of_no_other_run_whenever_that_began(self, begin):
+        journal, first = begin()
+        journal.save_for_wait()
+        assert begin(is_again=True, run_start=2000.0)[1].id == first.id
+
+    def test_without_a_head_only_a_store_of_its_own_tells_that_nothing_was_sent(self, begin, kind):
+        _, go = begin(is_again=True)
+        assert go.is_known == (kind == "store")
+
+    def test_a_head_that_is_gone_is_damage(self, begin, airflow):
+        TestSegments().deliver(begin, 250).save_for_wait()
+        del airflow.values[head_key(airflow)]
+        assert begin(is_again=True)[1].is_damaged
+
+    def test_the_first_wait_is_remembered_until_a_person_asks_again(self, begin):
+        journal, go = begin()
+        go.waiting_since = 5000.0
+        journal.save_for_wait()
+        journal, go = begin(2)
+        assert go.waiting_since == 5000.0
+        send(journal, "a", attempt=2)
+        journal.save()
+        assert begin(3)[1].waiting_since == 5000.0
+        assert begin(4, max_tries=6, clear_number=1)[1].waiting_since is None
+
+    def test_what_is_not_written_is_no_wait(self, begin, airflow):
+        journal, _ = begin()
+        airflow.failing = OSError("no supervisor")
+        with pytest.raises(BiginJournalError, match="OSError"):
+            journal.save_for_wait()
+
+    def test_where_nothing_is_kept_airflow_tells_since_when(self, make_attempt):
+        go = recall(make_attempt(kind="none", is_again=True))
+        assert (go.is_known, go.asked, go.waiting_since) == (False, 1, 1000.0)
+
+
 @pytest.mark.parametrize(
     ("number", "max_tries", "is_known", "asked"),
     [(1, 3, True, 1), (2, 3, False, 1), (3, 4, False, 2), (3, 5, False, 3)],

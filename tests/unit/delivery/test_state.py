@@ -31,6 +31,7 @@ HEAD = Head(
     clear_number=1,
     attempt=2,
     asked=1,
+    waiting_since=None,
     complete=False,
     damaged=True,
     segments=(1, 3),

@@ -393,7 +393,7 @@ class TestTries:
     def test_the_daily_limit_ends_the_run_and_the_next_try_goes_on(self, make_instance, sandbox):
         sandbox.settings(daily_mail_limit=25)
         rows = people(sandbox, 60)
-        instance = make_instance(rows)
+        instance = make_instance(rows, limit_wait=None)
         with pytest.raises(errors.BiginMailsLeftError, match=r"25 sent.*skipped.*LIMIT_EXCEEDED"):
             instance.run()
         assert instance.xcoms["return_value"]["sent"] == len(sandbox.mails()) == 25
@@ -515,7 +515,7 @@ class TestTries:
         rows = people(sandbox, 2)
         refused = rows[0]["record_id"]
         sandbox.fault("send_mail", "item_error", record_id=refused)
-        instance = make_instance(rows)
+        instance = make_instance(rows, limit_wait=None)
         with pytest.raises(AirflowFailException, match="1 failed"):
             instance.run()
         instance.clear(sandbox.now())

@@ -78,7 +78,7 @@ def test_what_lasts_longer_fails_the_try_at_once_and_is_sent_by_a_later_one(
     make_instance, sandbox, clock, fault, error_class
 ):
     sandbox.fault("send_mail", fault)
-    instance = make_instance()
+    instance = make_instance(limit_wait=None)
     with pytest.raises(error_class):
         instance.run()
     assert sandbox.counts()["send_mail"] == 1

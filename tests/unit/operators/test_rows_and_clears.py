@@ -108,7 +108,7 @@ def test_two_mails_to_one_person_are_two(make_bulk_instance, sandbox, kill_after
 @pytest.mark.parametrize("tries", [1, 2])
 class TestEditedRetries:
     def run(self, make_instance, sandbox, before, tries):
-        instance = make_instance(retries=before)
+        instance = make_instance(retries=before, limit_wait=None)
         if tries == 2 and before:
             sandbox.fault("send_mail", "429_credits")
         first = instance.run_to_the_end()
@@ -163,7 +163,7 @@ class TestClears:
             instance.clear(sandbox.now())
 
     def test_of_another_task_is_none(self, make_bulk_instance, sandbox, clock, store):
-        instance = make_bulk_instance(people(sandbox, 3))
+        instance = make_bulk_instance(people(sandbox, 3), limit_wait=None)
         sandbox.fault("send_mail", "429_credits", skip=1, times=None)
         with pytest.raises(BiginMailsLeftError):
             instance.run()
