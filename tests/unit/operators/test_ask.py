@@ -9,7 +9,13 @@ import pytest
 
 from airflow_provider_bigin.api import errors
 from airflow_provider_bigin.operators.question import OPTIONS
-from airflow_provider_bigin.version_compat import AirflowFailException, BaseNotifier, can_ask_people
+from airflow_provider_bigin.version_compat import (
+    AirflowFailException,
+    AirflowRescheduleException,
+    BaseNotifier,
+    can_ask_people,
+    can_reschedule,
+)
 from tests.unit.operators.rows import people, statuses
 
 SENT, SEND, LEAVE = (options[0] for options in OPTIONS.values())
@@ -238,12 +244,23 @@ class TestAnswers:
 
     @pytest.mark.parametrize("fault", ["429_credits", "daily_limit"])
     def test_it_is_not_spent_by_what_was_surely_not_sent(self, in_doubt, wait, sandbox, fault):
-        instance = in_doubt()
+        instance = in_doubt(limit_wait=None)
         waiting = wait(instance.run)
         sandbox.fault("send_mail", fault)
         with pytest.raises(errors.BiginError):
             instance.resume(waiting, event(SEND))
         instance.retry()
+        assert instance.run() == sandbox.mails()[0]["message_id"]
+        assert sandbox.mail_count() == 2
+
+    @pytest.mark.skipif(not can_reschedule(), reason="this Airflow reschedules sensors only")
+    def test_a_limit_is_waited_for_after_it(self, in_doubt, wait, sandbox):
+        instance = in_doubt()
+        waiting = wait(instance.run)
+        sandbox.fault("send_mail", "429_credits")
+        with pytest.raises(AirflowRescheduleException):
+            instance.resume(waiting, event(SEND))
+        instance.run_again()
         assert instance.run() == sandbox.mails()[0]["message_id"]
         assert sandbox.mail_count() == 2
 
@@ -343,7 +360,7 @@ class TestManyMails:
         sandbox.settings(emails_key="unknown")
         sandbox.fault("send_mail", "dropped", record_id=rows[0]["record_id"])
         sandbox.fault("send_mail", "429_credits", record_id=rows[1]["record_id"])
-        instance = make_bulk_instance(rows, on_unknown_outcome="ask", max_concurrency=1)
+        instance = make_bulk_instance(rows, on_unknown_outcome="ask", max_concurrency=1, limit_wait=None)
         with pytest.raises(errors.BiginMailsLeftError):
             instance.run()
         assert asked == []
@@ -356,7 +373,7 @@ class TestManyMails:
     ):
         rows = people(sandbox, 2)
         sandbox.fault("send_mail", "429_credits", record_id=rows[1]["record_id"])
-        instance = make_bulk_instance(rows, max_concurrency=1)
+        instance = make_bulk_instance(rows, max_concurrency=1, limit_wait=None)
         with pytest.raises(errors.BiginMailsLeftError):
             instance.run()
         instance.retry()
