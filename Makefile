@@ -35,7 +35,7 @@ help: ## this list
 demo: $(READY) ## run the example DAGs against a local Bigin and show the mails
 	@$(BIN)/python scripts/demo.py
 
-ui: $(READY) ## Airflow in the browser, with the example DAGs and a local Bigin
+ui: $(READY) ## Airflow in the browser, with a local Bigin and the example DAGs, or yours (DAGS=folder)
 	@$(BIN)/python scripts/ui.py
 
 test: lint types test-airflow ## lint, types, and all tests

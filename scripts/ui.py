@@ -1,33 +1,54 @@
-"""Runs Airflow 3 with its web interface, the example DAGs and a sandbox, until Ctrl-C."""
+"""
+Runs Airflow with its web interface, the example DAGs or those of the folder ``DAGS``, and a sandbox, until
+Ctrl-C.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterable, Mapping
+from importlib.metadata import version
 from pathlib import Path
 
 import psutil
 import requests
-from local import HOME, AirflowFailedError, airflow, environment, sandbox, shown, tail
+from local import EXAMPLES, HOME, AirflowFailedError, airflow, environment, sandbox, shown, tail
 
+from airflow_provider_bigin.cli.connections import EMPTY_FIELDS
+
+IS_AIRFLOW_3 = not version("apache-airflow").startswith("2.")
 # Not "airflow standalone", whose log servers listen to the network. Here all logs are on this disk anyway.
 COMPONENTS = {
-    "api-server": "api-server",
     "scheduler": "scheduler --skip-serve-logs",
-    "dag-processor": "dag-processor",
     "triggerer": "triggerer --skip-serve-logs",
+    **(
+        {"api-server": "api-server", "dag-processor": "dag-processor"}
+        if IS_AIRFLOW_3
+        else {"webserver": "webserver"}
+    ),
 }
+HEALTH = "api/v2/monitor/health" if IS_AIRFLOW_3 else "health"
+#: Makes the user and writes the password into a file, as "airflow standalone" does.
+MAKE_USER_OF_AIRFLOW_2 = """
+from airflow.providers.fab.auth_manager.cli_commands.utils import get_application_builder
+with get_application_builder() as builder:
+    builder.sm.create_admin_standalone()
+"""
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SECONDS_TO_SEE_A_DAG = 5
 SECONDS_TO_START = 180
 
 
 def main() -> None:
     """Run everything, and end everything."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in ENDING:
+        signal.signal(number, end)
     HOME.mkdir(parents=True, exist_ok=True)
     components: dict[str, subprocess.Popen[bytes]] = {}
     try:
@@ -54,6 +75,16 @@ def main() -> None:
         print("\nEnded.")
 
 
+def end(*_: object) -> None:
+    """
+    End at a signal, and only once: ``make`` passes on what its whole group gets, and the second one would
+    interrupt the ending.
+    """
+    for number in ENDING:
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 def free_port(wanted: int) -> int:
     """Return a port of 127.0.0.1: the one wanted, or another if it is taken."""
     with socket.socket() as probe:
@@ -67,24 +98,64 @@ def free_port(wanted: int) -> int:
 
 def configuration(port: int) -> dict[str, str]:
     """Return the environment of an Airflow that listens on one port of 127.0.0.1 only."""
+    sections: dict[str, dict[str, object]] = {
+        "core": {
+            "dags_folder": Path(os.environ.get("DAGS") or EXAMPLES).resolve(),
+            "parallelism": 4,
+            "test_connection": "Enabled",
+        },
+        "database": {"sql_alchemy_conn": f"sqlite:///{HOME}/airflow.db?timeout=60"},
+    }
+    if IS_AIRFLOW_3:
+        sections["core"]["execution_api_server_url"] = f"http://127.0.0.1:{port}/execution/"
+        sections["api"] = {
+            "host": "127.0.0.1",
+            "port": port,
+            "workers": 1,
+            "base_url": f"http://127.0.0.1:{port}",
+        }
+        sections["dag_processor"] = {
+            "refresh_interval": SECONDS_TO_SEE_A_DAG,
+            "min_file_process_interval": SECONDS_TO_SEE_A_DAG,
+        }
+    else:
+        sections["webserver"] = {
+            "web_server_host": "127.0.0.1",
+            "web_server_port": port,
+            "workers": 1,
+            "base_url": f"http://127.0.0.1:{port}",
+        }
+        sections["scheduler"] = {
+            "dag_dir_list_interval": SECONDS_TO_SEE_A_DAG,
+            "min_file_process_interval": SECONDS_TO_SEE_A_DAG,
+        }
     return environment(
-        AIRFLOW__API__HOST="127.0.0.1",
-        AIRFLOW__API__PORT=str(port),
-        AIRFLOW__API__WORKERS="1",
-        AIRFLOW__API__BASE_URL=f"http://127.0.0.1:{port}",
-        AIRFLOW__CORE__EXECUTION_API_SERVER_URL=f"http://127.0.0.1:{port}/execution/",
-        AIRFLOW__CORE__PARALLELISM="4",
-        AIRFLOW__CORE__TEST_CONNECTION="Enabled",
-        AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{HOME}/airflow.db?timeout=60",
+        **{
+            f"AIRFLOW__{section}__{option}".upper(): str(value)
+            for section, options in sections.items()
+            for option, value in options.items()
+        }
     )
 
 
 def prepare(connection: str, env: Mapping[str, str]) -> None:
-    """Create the database and put the connection to the sandbox into it."""
+    """Create the database, put the connection to the sandbox into it, and make a user."""
     file = HOME / "connections.json"
-    file.write_text(json.dumps({"bigin_default": json.loads(connection)}))
+    # The Test button of Airflow 3.3.2 answers "Bad Request" for a connection without a port.
+    told = json.loads(connection)
+    told |= {"port": 443, "extra": {**EMPTY_FIELDS, **told["extra"]}}
+    file.write_text(json.dumps({"bigin_default": told}))
     for command in ("db migrate", f"connections import --overwrite {file}"):
         airflow(command, log("prepare"), env)
+    if not IS_AIRFLOW_3:
+        with log("user").open("wb") as output:
+            subprocess.run(
+                [sys.executable, "-c", MAKE_USER_OF_AIRFLOW_2],
+                env=env,
+                stdout=output,
+                stderr=output,
+                check=True,
+            )
 
 
 def log(name: str) -> Path:
@@ -118,16 +189,20 @@ def wait_until_healthy(port: int, components: Mapping[str, subprocess.Popen[byte
 def is_healthy(port: int) -> bool:
     """Return whether Airflow calls all its components healthy."""
     try:
-        health = requests.get(f"http://127.0.0.1:{port}/api/v2/monitor/health", timeout=5).json()
+        health = requests.get(f"http://127.0.0.1:{port}/{HEALTH}", timeout=5).json()
     except requests.RequestException:
         return False
-    return all(component["status"] == "healthy" for component in health.values())
+    # The DAG processor of Airflow 2 is a part of the scheduler and has no status.
+    return all(component["status"] in ("healthy", None) for component in health.values())
 
 
 def login() -> str:
     """Return the user and the password that Airflow made up."""
-    passwords = json.loads((HOME / "simple_auth_manager_passwords.json.generated").read_text())
-    return ", ".join(f"user {user}, password {password}" for user, password in passwords.items())
+    if IS_AIRFLOW_3:
+        users = json.loads((HOME / "simple_auth_manager_passwords.json.generated").read_text())
+    else:
+        users = {"admin": (HOME / "standalone_admin_password.txt").read_text().strip()}
+    return ", ".join(f"user {user}, password {password}" for user, password in users.items())
 
 
 def complain_about_the_dead(components: Mapping[str, subprocess.Popen[bytes]]) -> None:
