@@ -11,11 +11,20 @@ DOCUMENTATION = "https://www.bigin.com/developer/docs/apis/v2/"
 CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
     "region": {
         "label": "Region",
-        "description": "Where your Bigin account lives; the ending of its address tells: bigin.zoho.eu is eu",
+        "description": "As in the address of your Bigin: bigin.zoho.eu is zoho.eu",
         "schema": {
             "type": ["string", "null"],
-            "enum": ["us", "eu", "au", "in", "cn", "jp", "sa", "ca"],
-            "default": "us",
+            "enum": [
+                "zoho.com",
+                "zoho.eu",
+                "zoho.com.au",
+                "zoho.in",
+                "zoho.com.cn",
+                "zoho.jp",
+                "zoho.sa",
+                "zohocloud.ca",
+            ],
+            "default": "zoho.com",
         },
     },
     "refresh_token": {
@@ -35,14 +44,20 @@ CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
         " default from-address",
         "schema": {"type": ["string", "null"]},
     },
+    "redirect_to": {
+        "label": "Send all mail to",
+        "description": "For tests and staging: every mail goes to this address alone, instead of its to, cc"
+        " and bcc",
+        "schema": {"type": ["string", "null"]},
+    },
     "module": {
         "label": "Default record: module",
-        "description": "Contacts, Companies or Deals; where notifications and failure mails are filed",
-        "schema": {"type": ["string", "null"]},
+        "description": "Where notifications and failure mails are filed",
+        "schema": {"type": ["string", "null"], "enum": ["Contacts", "Companies", "Deals"]},
     },
     "record_id": {
         "label": "Default record: id",
-        "description": "The number at the end of the record's address in Bigin",
+        "description": "The record's address in Bigin, or the long number in it",
         "schema": {"type": ["string", "null"]},
     },
     "timeout": {
@@ -51,13 +66,13 @@ CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
         "schema": {"type": ["string", "null"]},
     },
     "api_domain": {
-        "label": "API domain",
-        "description": "Only for the local sandbox: http://127.0.0.1:8480",
+        "label": "API domain (advanced)",
+        "description": "Only for a sandbox, such as http://127.0.0.1:8480",
         "schema": {"type": ["string", "null"]},
     },
     "accounts_server": {
-        "label": "Accounts server",
-        "description": "Only for the local sandbox: http://127.0.0.1:8480",
+        "label": "Accounts server (advanced)",
+        "description": "Only for a sandbox, such as http://127.0.0.1:8480",
         "schema": {"type": ["string", "null"]},
     },
 }

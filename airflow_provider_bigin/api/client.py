@@ -42,7 +42,7 @@ from airflow_provider_bigin.api.errors import (
 )
 from airflow_provider_bigin.api.files import File, checked_size
 from airflow_provider_bigin.api.images import image_address
-from airflow_provider_bigin.api.mail import Mail
+from airflow_provider_bigin.api.mail import Address, Mail
 from airflow_provider_bigin.api.oauth import without_auth
 from airflow_provider_bigin.api.records import RecordRef, parse_module, parse_record_id
 from airflow_provider_bigin.api.text import excerpt
@@ -94,6 +94,7 @@ class BiginClient:
     :param api_domain: host of the API, unless the access token came with one.
     :param pinned: keep to ``api_domain`` whatever host the access token came with.
     :param timeout: seconds for a whole request, from the connection to the answer's last byte.
+    :param redirect_to: who gets all mails instead of those they are for.
     :param clock: tells the time and waits.
     """
 
@@ -105,6 +106,7 @@ class BiginClient:
         api_domain: str,
         pinned: bool = False,
         timeout: float = DEFAULT_TIMEOUT,
+        redirect_to: Address | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.timeout = timeout
@@ -113,6 +115,8 @@ class BiginClient:
         self._session = session
         self._api_domain = api_domain
         self._pinned = pinned
+        self._redirect_to = redirect_to
+        self._is_redirect_told = False
         #: Whether the list of a record's e-mails must be told which fields it is to have; not known at first.
         self.emails_need_fields = False
         #: Bigin's time, less the monotonic clock's.
@@ -129,7 +133,8 @@ class BiginClient:
         self, module: str, record_id: str, mail: Mail, *, before_post: Callable[[], None] | None = None
     ) -> SentMail:
         """
-        Send a mail from a record. One request: it is never repeated here once Bigin may have taken it.
+        Send a mail from a record, as :meth:`outgoing` makes it. One request: it is never repeated here once
+        Bigin may have taken it.
 
         See https://www.bigin.com/developer/docs/apis/v2/send-mail.html
 
@@ -148,6 +153,8 @@ class BiginClient:
         module = parse_module(module)
         path = f"{module}/{parse_record_id(record_id)}/actions/send_mail"
         request = f"POST /bigin/v2/{path}"
+        self._tell_of_redirect()
+        mail = self.outgoing(mail)
         try:
             answer = self._call("POST", path, json={"data": [mail.as_json()]}, before=before_post)
         except BiginInvalidRequestError as error:
@@ -161,6 +168,23 @@ class BiginClient:
                 raise  # the accounts server failed, or no connection was made: the mail did not leave
             raise _outcome_unknown(error, request) from error
         return _sent_mail(answer, mail, request)
+
+    def outgoing(self, mail: Mail) -> Mail:
+        """Return a mail as it leaves: for those it is for, or for the one address that gets all mails."""
+        return mail.redirected(self._redirect_to) if self._redirect_to else mail
+
+    def log_sent(self, record: RecordRef, mail: Mail, sent: SentMail) -> None:
+        """Log what was sent, and where it is filed."""
+        redirected = f", redirected to {self._redirect_to}" if self._redirect_to else ""
+        log.info("Sent %s%s. It is mail %s of %s.", mail.summary, redirected, sent.message_id, record)
+
+    def _tell_of_redirect(self) -> None:
+        if self._redirect_to and not self._is_redirect_told:
+            self._is_redirect_told = True  # once, not for each of thousands
+            log.warning(
+                "The connection sends all mail to %s instead of its recipients (redirect_to).",
+                self._redirect_to,
+            )
 
     def get_from_addresses(self) -> list[dict[str, Any]]:
         """
@@ -304,7 +328,7 @@ class BiginClient:
 
     def get_organization(self) -> dict[str, Any]:
         """
-        Read the organization, with its ``time_zone``, such as ``Asia/Riyadh``.
+        Read the organization, with its ``company_name`` and its ``time_zone``, such as ``Asia/Riyadh``.
 
         See https://www.zoho.com/crm/developer/docs/api/v8/get-org-data.html, which Bigin's call is like.
         """
@@ -325,7 +349,13 @@ class BiginClient:
         :return: the decoded answer; None for an empty one.
         :raises BiginError: see :mod:`airflow_provider_bigin.api.errors`.
         """
-        return self._call(method.upper(), _checked_path(path), params=params, json=json)
+        path = _checked_path(path)
+        if self._redirect_to and path.endswith("/actions/send_mail") and _mapping(json).get("data") != []:
+            raise BiginInvalidRequestError(
+                f"path: the connection sends all mail to {self._redirect_to} (redirect_to), but what is"
+                " posted here would go to its recipients; use send_mail"
+            )
+        return self._call(method.upper(), path, params=params, json=json)
 
     def read(self, path: str, *, params: Mapping[str, Any] | None = None) -> Any:
         """Read from an endpoint under ``/bigin/v2``; a failure that may pass is tried again."""
@@ -648,7 +678,9 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 def _module_path(module: str) -> str:
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", module):
-        raise BiginInvalidRequestError(f"module: {module!r} is no API name of a module, such as Contacts")
+        raise BiginInvalidRequestError(
+            f"module: {module!r} is not a valid API name of a module, such as Contacts"
+        )
     return module
 
 
@@ -663,7 +695,7 @@ def _checked_path(path: str) -> str:
         or "%" in path
     ):
         raise BiginInvalidRequestError(
-            f"path: {path!r} is no path below /bigin/v2/, such as Contacts/5000000000000000101"
+            f"path: {path!r} is not a valid path below /bigin/v2/, such as Contacts/5000000000000000101"
         )
     return path
 

@@ -24,17 +24,25 @@ class DataCenter(NamedTuple):
     api_domain: str
 
 
+#: By the domain of Bigin's pages. A connection's region is such a domain: Airflow complains in each task of
+#: values in an extra that are too short to be masked.
 DATA_CENTERS = {
-    "us": DataCenter("https://accounts.zoho.com", "https://www.zohoapis.com"),
-    "eu": DataCenter("https://accounts.zoho.eu", "https://www.zohoapis.eu"),
-    "au": DataCenter("https://accounts.zoho.com.au", "https://www.zohoapis.com.au"),
-    "in": DataCenter("https://accounts.zoho.in", "https://www.zohoapis.in"),
-    "cn": DataCenter("https://accounts.zoho.com.cn", "https://www.zohoapis.com.cn"),
-    "jp": DataCenter("https://accounts.zoho.jp", "https://www.zohoapis.jp"),
-    "sa": DataCenter("https://accounts.zoho.sa", "https://www.zohoapis.sa"),
-    "ca": DataCenter("https://accounts.zohocloud.ca", "https://www.zohoapis.ca"),
+    "zoho.com": DataCenter("https://accounts.zoho.com", "https://www.zohoapis.com"),
+    "zoho.eu": DataCenter("https://accounts.zoho.eu", "https://www.zohoapis.eu"),
+    "zoho.com.au": DataCenter("https://accounts.zoho.com.au", "https://www.zohoapis.com.au"),
+    "zoho.in": DataCenter("https://accounts.zoho.in", "https://www.zohoapis.in"),
+    "zoho.com.cn": DataCenter("https://accounts.zoho.com.cn", "https://www.zohoapis.com.cn"),
+    "zoho.jp": DataCenter("https://accounts.zoho.jp", "https://www.zohoapis.jp"),
+    "zoho.sa": DataCenter("https://accounts.zoho.sa", "https://www.zohoapis.sa"),
+    "zohocloud.ca": DataCenter("https://accounts.zohocloud.ca", "https://www.zohoapis.ca"),
 }
-DEFAULT_REGION = "us"
+DEFAULT_REGION = "zoho.com"
+#: What people write for a domain: ``us``, ``au``, ``com.au``, ``bigin.zoho.com.au``.
+_DOMAINS = {"us": "zoho.com"} | {
+    name: domain
+    for domain in DATA_CENTERS
+    for name in (domain, f"bigin.{domain}", domain.partition(".")[2], domain.rpartition(".")[2])
+}
 
 _ACCOUNTS_SERVERS = frozenset(center.accounts_server for center in DATA_CENTERS.values())
 _API_DOMAINS = frozenset(center.api_domain for center in DATA_CENTERS.values())
@@ -59,20 +67,25 @@ _ORIGIN = re.compile(
 )
 
 
-def get_data_center(region: str) -> DataCenter:
+def parse_region(region: str) -> str:
     """
-    Look a region up.
+    Return the name of a region in :data:`DATA_CENTERS`.
 
-    :param region: ``us``, ``eu``, ``au``, ``in``, ``cn``, ``jp``, ``sa`` or ``ca``; upper case is accepted.
+    :param region: such as ``zoho.eu``, ``eu`` or ``bigin.zoho.eu``; upper case is accepted.
     :raises BiginConfigurationError: if Bigin has no such region.
     """
     try:
-        return DATA_CENTERS[region.strip().lower()]
+        return _DOMAINS[region.strip().lower()]
     except KeyError:
         raise BiginConfigurationError(
             f"unknown region {region!r}: use one of {', '.join(DATA_CENTERS)}"
-            " (the ending of the address you see when you are logged in to Bigin tells which)"
+            " (the address you see when you are logged in to Bigin tells which)"
         ) from None
+
+
+def get_data_center(region: str) -> DataCenter:
+    """Look a region up, by any of the names that :func:`parse_region` knows."""
+    return DATA_CENTERS[parse_region(region)]
 
 
 def checked_accounts_server(url: str, sandbox_hosts: Collection[str] = ()) -> str:

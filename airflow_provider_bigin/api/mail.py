@@ -9,8 +9,8 @@ See https://www.bigin.com/developer/docs/apis/v2/send-mail.html
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -26,6 +26,8 @@ MAX_ADDRESS_LENGTH = 255
 #: Of an address as people write it: with a name, each character of which may be escaped.
 MAX_WRITTEN_LENGTH = 4 * MAX_ADDRESS_LENGTH
 MAX_ATTACHMENTS = 10
+#: Characters of addresses in the subject of a mail that goes to somebody else; one address always has room.
+MAX_NAMED_LENGTH = 2 * MAX_ADDRESS_LENGTH
 MAX_ATTACHMENT_ID_LENGTH = 255
 MAIL_FORMATS = ("html", "text")
 
@@ -115,6 +117,25 @@ class Mail:
             raise BiginValidationError("to: a mail needs at least one recipient")
         return mail
 
+    @property
+    def summary(self) -> str:
+        """Say in one line what is sent, without the recipients' addresses."""
+        number = len(self.to) + len(self.cc) + len(self.bcc)
+        people = f"{number} recipient{'s' if number > 1 else ''}"
+        time = f", scheduled for {self.scheduled_time}" if self.scheduled_time else ""
+        return f"{self.subject!r} from {self.sender or 'the default from-address'} to {people}{time}"
+
+    def redirected(self, address: Address) -> Mail:
+        """
+        Return the mail that goes to one address alone; its subject begins with whom it was for.
+
+        :param address: who gets it; one that was for this address alone stays as it is.
+        """
+        emails = [person.email for person in (*self.to, *self.cc, *self.bcc)]
+        is_for_others = any(email.casefold() != address.email.casefold() for email in emails)
+        subject = f"[for {_some_of(emails)}] {self.subject}" if is_for_others else self.subject
+        return replace(self, to=(address,), cc=(), bcc=(), subject=subject[:MAX_SUBJECT_LENGTH])
+
     def as_json(self) -> dict[str, Any]:
         """Return the API's object for this mail; what is not set is left out."""
         sent = {
@@ -157,7 +178,7 @@ def parse_addresses(value: Any, field: str) -> tuple[Address, ...]:
             return tuple(address for part in value for address in parse_addresses(part, field))
         except RecursionError:
             raise BiginValidationError(f"{field}: its lists are nested too deep") from None
-    raise BiginValidationError(f"{field}: {quoted(value)} is no e-mail address")
+    raise BiginValidationError(f"{field}: {quoted(value)} is not a valid e-mail address")
 
 
 def parse_address(value: Any, field: str) -> Address | None:
@@ -189,7 +210,8 @@ def parse_scheduled_time(value: datetime | str | None) -> str | None:
             time = datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", time.strip()))
         except ValueError:
             raise BiginValidationError(
-                f"scheduled_time: {quoted(value)} is no ISO 8601 time such as 2026-12-24T18:00:00+01:00"
+                f"scheduled_time: {quoted(value)} is not a valid ISO 8601 time, such as"
+                " 2026-12-24T18:00:00+01:00"
             ) from None
     if not isinstance(time, datetime):
         raise BiginValidationError(f"scheduled_time: {quoted(value)} is neither a datetime nor ISO 8601 text")
@@ -227,6 +249,17 @@ def _recipients(value: Any, field: str) -> tuple[Address, ...]:
     if len(distinct) > MAX_RECIPIENTS:
         raise BiginValidationError(f"{field}: {len(distinct)} addresses, but Bigin allows {MAX_RECIPIENTS}")
     return tuple(distinct.values())
+
+
+def _some_of(emails: Sequence[str]) -> str:
+    """Name as many addresses as have room in a subject, and how many there are besides."""
+    named = [emails[0]]
+    for email in emails[1:]:
+        if len(", ".join([*named, email])) > MAX_NAMED_LENGTH:
+            break
+        named.append(email)
+    more = len(emails) - len(named)
+    return ", ".join(named) + (f" and {more} more" if more else "")
 
 
 def _split(text: str) -> list[str]:
@@ -281,10 +314,10 @@ def _address_from_mapping(value: Mapping[str, Any], field: str) -> Address:
 def _address(email: str, name: Any, field: str, written: str) -> Address:
     email = email.strip()
     if not _EMAIL.fullmatch(email):
-        raise BiginValidationError(f"{field}: {quoted(written)} is no e-mail address")
+        raise BiginValidationError(f"{field}: {quoted(written)} is not a valid e-mail address")
     if not isinstance(name, str):
         raise BiginValidationError(
-            f"{field}: the name of {quoted(email)} is {quoted(name)}, which is no text"
+            f"{field}: the name of {quoted(email)} is {quoted(name)}, which is not text"
         )
     name = name.strip()
     for what, text in (("address", email), ("name", name)):
@@ -331,7 +364,9 @@ def _attachment_ids(value: Any) -> tuple[str, ...]:
     if isinstance(value, (str, Mapping)):
         value = [value]
     elif value is not None and not isinstance(value, Iterable):
-        raise BiginValidationError(f"attachments: {quoted(value)} is no list of ids of uploaded files")
+        raise BiginValidationError(
+            f"attachments: {quoted(value)} is not a valid list of ids of uploaded files"
+        )
     ids = list(value or ())
     checked = tuple(_attachment_id(item) for item in ids if item != "")
     if len(checked) > MAX_ATTACHMENTS:
@@ -343,7 +378,7 @@ def _attachment_id(value: Any) -> str:
     file_id = value.get("id") if isinstance(value, Mapping) else value
     if not isinstance(file_id, str) or not 0 < len(file_id) <= MAX_ATTACHMENT_ID_LENGTH:
         raise BiginValidationError(
-            f"attachments: {quoted(value)} is no id of an uploaded file (text of at most"
+            f"attachments: {quoted(value)} is not a valid id of an uploaded file (text of at most"
             f" {MAX_ATTACHMENT_ID_LENGTH} characters)"
         )
     return _writable(file_id, "attachments")

@@ -17,6 +17,9 @@ MODULES = {
     "deals": "Pipelines",
 }
 
+#: Characters that are read of an address of a record.
+MAX_ADDRESS_LENGTH = 2000
+
 
 class RecordRef(NamedTuple):
     """
@@ -59,17 +62,20 @@ def read_record(module: Any, record_id: Any) -> RecordRef:
 
 def parse_record_id(value: Any) -> str:
     """
-    Read the id of a record: digits, as text or as the int that native rendering makes of them.
+    Read the id of a record: digits, as text or as the int that native rendering makes of them, or as the last
+    long number of the address that Bigin shows.
 
     :raises BiginValidationError: for anything else. A path never gets into a URL, and a float has lost
         digits already.
     """
     is_number = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**25
     text = str(value).strip() if is_number or isinstance(value, str) else ""
+    if re.match(r"https?://", text):
+        text = (re.findall(r"(?<![0-9])[0-9]{15,25}(?![0-9])", text[:MAX_ADDRESS_LENGTH]) or [""])[-1]
     if not re.fullmatch(r"[0-9]{1,25}", text):
         raise BiginValidationError(
-            f"record_id: {quoted(value)} is no Bigin record id; it is a number of 18 or 19 digits, given as"
-            " text, such as '5000000000000000101' (the last part of the record's address in Bigin)"
+            f"record_id: {quoted(value)} is not a valid record id; it is a number of 18 or 19 digits, given"
+            " as text, such as '5000000000000000101', or the record's address in Bigin, which ends in it"
         )
     return text
 
@@ -84,6 +90,6 @@ def parse_module(value: Any) -> str:
         return MODULES[str(value).strip().lower()]
     except Exception:  # it is not known, or cannot be written as text
         raise BiginValidationError(
-            f"module: {quoted(value)} is none that can send mail; use Contacts, Companies (Accounts) or Deals"
-            " (Pipelines)"
+            f"module: {quoted(value)} is not a module that can send mail; use Contacts, Companies (Accounts)"
+            " or Deals (Pipelines)"
         ) from None

@@ -18,6 +18,7 @@ from airflow_provider_bigin.api.data_centers import (
     checked_accounts_server,
     checked_api_domain,
     get_data_center,
+    parse_region,
 )
 from airflow_provider_bigin.api.errors import BiginAuthenticationError, BiginError
 from airflow_provider_bigin.api.oauth import SCOPES, Credentials, Grant, exchange_grant_code
@@ -29,6 +30,8 @@ from airflow_provider_bigin.hooks.connection import configured_sandbox_hosts
 
 #: Names the address of a sandbox, to try the command.
 SANDBOX_VARIABLE = "BIGIN_SANDBOX"
+#: Nothing uses it, but the Test button of Airflow 3.3.2 answers "Bad Request" if a connection has no port.
+TEST_BUTTON_PORT = 443
 
 
 @dataclass(frozen=True)
@@ -88,10 +91,10 @@ def _ask_for_client() -> SelfClient:
         "Open https://api-console.zoho.com as the user from whom the mails shall come, and create or open"
         " your Self Client."
     )
-    region = _answer("BIGIN_REGION", f"Region ({', '.join(DATA_CENTERS)}) [us]: ", DEFAULT_REGION).lower()
-    get_data_center(region)  # an unknown one is an error before the secrets are asked for
+    question = f"Region ({', '.join(DATA_CENTERS)}) [{DEFAULT_REGION}]: "
     return SelfClient(
-        region=region,
+        # An unknown one is an error before the secrets are asked for.
+        region=parse_region(_answer("BIGIN_REGION", question, DEFAULT_REGION)),
         client_id=_answer("BIGIN_CLIENT_ID", "Client ID: "),
         client_secret=_answer("BIGIN_CLIENT_SECRET", "Client Secret (not shown): ", hidden=True),
         sandbox=os.environ.get(SANDBOX_VARIABLE),
@@ -153,6 +156,7 @@ def _connection(client: SelfClient, grant: Grant) -> dict[str, object]:
         "conn_type": "bigin",
         "login": client.client_id,
         "password": client.client_secret,
+        "port": TEST_BUTTON_PORT,
         "extra": extra,
     }
 

@@ -41,7 +41,7 @@ PROBES: Mapping[str, Callable[[BiginClient], Any]] = {
 
 
 def check(options: Namespace) -> None:
-    """Print which scopes a connection has; the exit code is 0 if none is missing."""
+    """Print which scopes a connection has; the exit code is 0 if it works and none is missing."""
     hook = get_hook(options.conn_id)
     try:
         scopes = find_scopes(hook.get_conn())
@@ -49,9 +49,10 @@ def check(options: Namespace) -> None:
         raise SystemExit(hook.test_connection()[1]) from None
     except Exception as error:  # Airflow's, such as that there is no such connection
         raise SystemExit(str(error)) from None
-    print(hook.test_connection()[1])
+    works, text = hook.test_connection()
+    print(text)
     show_scopes(scopes)
-    sys.exit(1 if "missing" in scopes.values() else 0)
+    sys.exit(0 if works and "missing" not in scopes.values() else 1)
 
 
 def find_scopes(bigin: BiginClient) -> dict[str, Verdict]:

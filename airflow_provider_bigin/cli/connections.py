@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_bigin.api.errors import BiginConfigurationError
 from airflow_provider_bigin.api.oauth import Credentials
+from airflow_provider_bigin.get_provider_info import CONNECTION_FIELDS
 
 if TYPE_CHECKING:
     from airflow_provider_bigin.hooks.bigin import BiginHook
 
 #: Fields of the extra that say where and by what the connection logs in.
 CREDENTIAL_FIELDS = ("region", "refresh_token", "access_token", "accounts_server", "api_domain")
+#: Stored with a new connection, as the form of Airflow 3.3 shows no field of a stored connection that is not.
+EMPTY_FIELDS = {name: "" for name in CONNECTION_FIELDS if name not in CREDENTIAL_FIELDS}
 
 
 def get_hook(conn_id: str) -> BiginHook:
@@ -36,7 +39,9 @@ def refuse_unless_free(conn_id: str, *, overwrite: bool) -> None:
     from airflow.utils.session import create_session
 
     if not re.fullmatch(r"[\w.-]{1,200}", conn_id):
-        raise SystemExit(f"{conn_id!r} is no connection id: use letters, digits, dashes, dots, underscores.")
+        raise SystemExit(
+            f"{conn_id!r} is not a valid connection id: use letters, digits, dashes, dots, underscores."
+        )
     with create_session() as session:
         existing = _find(session, conn_id)
         if existing and existing.conn_type != "bigin":
@@ -57,13 +62,15 @@ def save(conn_id: str, connection: dict[str, Any]) -> Credentials | None:
     with create_session() as session:
         existing = _find(session, conn_id)
         if existing is None:
-            session.add(Connection(conn_id=conn_id, **connection))
+            extra = {**EMPTY_FIELDS, **connection["extra"]}
+            session.add(Connection(conn_id=conn_id, **{**connection, "extra": extra}))
             return None
         replaced = _credentials(existing)
         kept = {name: value for name, value in existing.extra_dejson.items() if name not in CREDENTIAL_FIELDS}
         existing.login = connection["login"]
         existing.set_password(connection["password"])
-        existing.set_extra(json.dumps({**kept, **connection["extra"]}))
+        existing.port = existing.port or connection["port"]
+        existing.set_extra(json.dumps({**EMPTY_FIELDS, **kept, **connection["extra"]}))
         return replaced
 
 

@@ -73,7 +73,7 @@ def send_to_oneself(hook: BiginHook, record: RecordRef, address: str) -> Sent:
     posted_at = bigin_time(client)
     message_id = hook.post_mail(record, mail).message_id
     print(f"One mail is sent. It is looked for, {window[1] - window[0]:.0f} s at most.", file=sys.stderr)
-    suspect = suspect_of(mail, record, window, digests)._replace(markers=frozenset({marker}))
+    suspect = suspect_of(client.outgoing(mail), record, window, digests)._replace(markers=frozenset({marker}))
     begun = client.clock.monotonic()
     [verdict] = settle(client, {(SUBJECT, 1): suspect}, Scene(digests, marker.task)).values()
     seconds = client.clock.monotonic() - begun

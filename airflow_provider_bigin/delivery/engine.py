@@ -422,7 +422,7 @@ class Delivery:
             self._started_at + LEASE + self._client.timeout + SETTLING + CLOCK_SKEW,
         )
         markers, old_markers = self._markers(self._items[position].name)
-        return suspect_of(draft.mail, record, window, self._digests)._replace(
+        return suspect_of(self._client.outgoing(draft.mail), record, window, self._digests)._replace(
             markers=markers,
             old_markers=old_markers,
             is_marked=draft.mail.mail_format == "html" or self._mark_text,
@@ -472,7 +472,8 @@ class Delivery:
         return Ready(position, replace(message, mail=mail), intent)
 
     def _intent(self, item: Item, message: Message, *, is_marked: bool) -> Intent:
-        look = suspect_of(message.mail, message.record, (0.0, 0.0), self._digests)
+        mail = self._client.outgoing(message.mail)
+        look = suspect_of(mail, message.record, (0.0, 0.0), self._digests)
         told = (look.subject, look.people, look.content, look.scheduled, look.window)
         return Intent(item, self._attempt.number, message.record, is_marked, *told)
 
@@ -513,6 +514,8 @@ class Delivery:
             outcome = Outcome("sent", record, sent.message_id, blocked=tuple(who for who, _ in sent.blocked))
             detail = f"{len(sent.blocked)} blocked" if sent.blocked else None
             self._record(ready.intent.item, record, "done", message_id=sent.message_id, detail=detail)
+            if len(self._batch) == 1:
+                self._client.log_sent(record, ready.message.mail, sent)
         self._finish(ready.position, outcome)
 
     def _post(self, name: Name, message: Message) -> SentMail:

@@ -5,7 +5,8 @@ The hook: an Airflow connection of type ``bigin`` as a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from airflow_provider_bigin.api.errors import (
     BiginAuthenticationError,
     BiginConfigurationError,
     BiginError,
+    BiginNotFoundError,
     BiginScopeError,
 )
 from airflow_provider_bigin.api.mail import Address, Mail
@@ -43,6 +45,31 @@ def _secret_input(field: Any, **attributes: Any) -> Any:
     is_stored = field.data and field.raw_data is None
     value = SENSITIVE_FIELD_PLACEHOLDER if is_stored else field.data or ""
     return PasswordInput(hide_value=False)(field, value=value, **attributes)
+
+
+def _scope_of(error: BiginScopeError) -> str:
+    """Name the scope that a request of the Test button lacked."""
+    path = (error.request or "").partition("/bigin/v2/")[2]
+    scopes = {"users": "ZohoBigin.users.READ", "settings": "ZohoBigin.settings.emails.READ"}
+    return scopes.get(path.partition("/")[0], "ZohoBigin.modules.READ")
+
+
+def _drop_down(field: Any, choices: Iterable[str], **attributes: Any) -> str:
+    """
+    Draw a drop-down in the form of Airflow 2.11, which takes no field that is one.
+
+    What is stored stays, even if it is none of the choices, or nothing.
+    """
+    from html import escape
+
+    from wtforms.widgets import html_params
+
+    chosen = field.data or ""
+    options = (
+        f"<option {html_params(value=value, selected=value == chosen)}>{escape(value)}</option>"
+        for value in dict.fromkeys(["", *choices, chosen])
+    )
+    return f"<select {html_params(id=field.id, name=field.name, **attributes)}>{''.join(options)}</select>"
 
 
 class BiginHook(BaseHook):
@@ -83,25 +110,30 @@ class BiginHook(BaseHook):
     def get_connection_form_widgets(cls) -> dict[str, Any]:
         """Return the form's fields for Airflow before 3.2, from the declaration that later ones read."""
         from wtforms import PasswordField, StringField
-        from wtforms.validators import Optional, any_of
+        from wtforms.validators import Optional
 
-        return {
-            name: (PasswordField if (secret := field["schema"].get("format") == "password") else StringField)(
-                field["label"],
-                description=field["description"],
-                default=field["schema"].get("default"),
-                validators=[Optional(), any_of(field["schema"]["enum"])]
-                if "enum" in field["schema"]
-                else [Optional()],
-                widget=_secret_input if secret else None,
+        def new_field(label: str, description: str, schema: dict[str, Any]) -> Any:
+            is_secret, choices = schema.get("format") == "password", schema.get("enum")
+            return (PasswordField if is_secret else StringField)(
+                label,
+                description=description,
+                default=schema.get("default"),
+                validators=[Optional()],
+                render_kw={"class": "form-control"},
+                widget=_secret_input if is_secret else choices and partial(_drop_down, choices=choices),
             )
-            for name, field in CONNECTION_FIELDS.items()
-        }
+
+        return {name: new_field(**field) for name, field in CONNECTION_FIELDS.items()}
 
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
-        """Return how the standard fields look, for Airflow before 3.2."""
-        return {key.replace("-", "_"): value for key, value in UI_FIELD_BEHAVIOUR.items()}
+        """
+        Return how the standard fields look, for Airflow before 3.2.
+
+        There the extra has an editor of its own, without which the Test button of 2.11 does nothing.
+        """
+        behaviour = {key.replace("-", "_"): value for key, value in UI_FIELD_BEHAVIOUR.items()}
+        return {**behaviour, "relabeling": {**behaviour["relabeling"], "extra": "The fields below, as JSON"}}
 
     @cached_property
     def settings(self) -> ConnectionSettings:
@@ -134,6 +166,7 @@ class BiginHook(BaseHook):
             api_domain=settings.api_domain,
             pinned=settings.api_domain_pinned,
             timeout=settings.timeout,
+            redirect_to=settings.redirect_to,
             clock=self.clock,
         )
 
@@ -178,7 +211,9 @@ class BiginHook(BaseHook):
         from airflow_provider_bigin.api.repeat import send_repeatedly
 
         client = self.get_conn()
-        return send_repeatedly(lambda: client.send_mail(record.module, record.id, mail), clock=self.clock)
+        sent = send_repeatedly(lambda: client.send_mail(record.module, record.id, mail), clock=self.clock)
+        client.log_sent(record, mail, sent)
+        return sent
 
     def compose_mail(self, **mail: Any) -> Mail:
         """
@@ -251,14 +286,17 @@ class BiginHook(BaseHook):
     # ---- Test button ----
 
     def test_connection(self) -> tuple[bool, str]:
-        """Ask Bigin who we are, and say in one sentence what is wrong if that fails. Sends no mail."""
+        """
+        Ask Bigin who we are, and tell what mails are sent with; or in one sentence what is wrong. Sends no
+        mail.
+        """
         try:
             user = self.get_conn().get_current_user()
-        except BiginScopeError:
+            return True, " ".join([self._whom(user), *self._what_is_set()])
+        except BiginScopeError as error:
             return False, (
-                "The credentials are right, but they were granted without the scope ZohoBigin.users.READ,"
-                " so nothing more can be"
-                " tested. Authorise again with all scopes that the package's documentation lists."
+                f"The credentials are right, but they were granted without the scope {_scope_of(error)}, so"
+                " nothing more can be tested. Authorize again with all scopes that the documentation lists."
             )
         except BiginAuthenticationError as error:
             return False, self._explain_refusal(error)
@@ -266,16 +304,40 @@ class BiginHook(BaseHook):
             return False, str(error)
         except Exception as error:
             return False, f"{type(error).__name__}: {error}"
+
+    def _whom(self, user: Mapping[str, Any]) -> str:
         name = excerpt(str(user.get("full_name") or user.get("email") or "an unnamed user"))
-        return True, f"Connected to Bigin as {name}."
+        with suppress(BiginScopeError):  # a token that may send mail need not be able to read this
+            name += f" of {excerpt(str(self.get_conn().get_organization().get('company_name')))}"
+        where = self.settings.api_domain if self.settings.api_domain_pinned else self.settings.region
+        return f"Connected to Bigin ({where}) as {name}."
+
+    def _what_is_set(self) -> Iterator[str]:
+        """
+        Say what the connection gives to mails.
+
+        :raises BiginError: if its default record is not there, or cannot be read.
+        """
+        settings = self.settings
+        yield f"Mails come from {self.default_sender}."
+        if record := settings.default_record:
+            if not self.get_record(record.module, record.id, fields=["id"]):
+                raise BiginNotFoundError(f"No {record.module} record {record.id}; is the module right?")
+            yield f"Their default record is {record}."
+        if settings.redirect_to:
+            yield f"ALL MAIL GOES TO {settings.redirect_to} instead of its recipients."
+        if settings.unused_host:
+            yield (
+                f"The host {excerpt(settings.unused_host)!r} of the connection is not used: its region says"
+                " where Bigin is."
+            )
 
     def _explain_refusal(self, error: BiginAuthenticationError) -> str:
         if self.settings.credentials is None or (error.request or "").startswith("POST http"):
-            return str(
-                error
-            )  # the accounts server's own words, which tell client, secret and refresh token apart
+            # the accounts server's own words, which tell client, secret and refresh token apart
+            return str(error)
         return (
             f"The accounts server accepts the credentials, but {self.settings.api_domain} refuses the"
             " token made from them"
-            f" ({error.code}): the account lives in another data centre. Check the connection's region."
+            f" ({error.code}): the account lives in another data center. Check the connection's region."
         )

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_bigin.api.client import DEFAULT_TIMEOUT
 from airflow_provider_bigin.api.data_centers import (
+    DATA_CENTERS,
     DEFAULT_REGION,
     checked_accounts_server,
     checked_api_domain,
-    get_data_center,
     parse_origin,
+    parse_region,
 )
 from airflow_provider_bigin.api.errors import BiginConfigurationError, BiginValidationError
 from airflow_provider_bigin.api.mail import Address, parse_address
@@ -30,7 +31,7 @@ class ConnectionSettings:
     What a connection says, once it is known to make sense.
 
     Either ``credentials`` or ``access_token`` is set. ``api_domain_pinned`` tells that the connection names
-    the API domain itself.
+    the API domain itself. ``unused_host`` is the connection's host, which nothing looks at.
     """
 
     api_domain: str
@@ -39,7 +40,10 @@ class ConnectionSettings:
     credentials: Credentials | None = None
     access_token: str | None = field(default=None, repr=False)
     from_email: Address | None = None
+    redirect_to: Address | None = None
     default_record: RecordRef | None = None
+    region: str = DEFAULT_REGION
+    unused_host: str = ""
 
 
 def read_connection(connection: Connection) -> ConnectionSettings:
@@ -48,9 +52,14 @@ def read_connection(connection: Connection) -> ConnectionSettings:
 
     :raises BiginConfigurationError: naming the connection, the field and what would be right.
     """
+    if connection.conn_type != "bigin":
+        raise BiginConfigurationError(
+            f"connection {connection.conn_id!r} is of type {connection.conn_type}; it must be of type bigin"
+        )
     extra = {name: _text(value) for name, value in connection.extra_dejson.items()}
     try:
-        center = get_data_center(extra.get("region") or DEFAULT_REGION)
+        region = parse_region(extra.get("region") or DEFAULT_REGION)
+        center = DATA_CENTERS[region]
         access_token = extra.get("access_token") or None
         if access_token:
             _check_tokens({"Access token (extra access_token)": access_token})
@@ -67,7 +76,10 @@ def read_connection(connection: Connection) -> ConnectionSettings:
             else _credentials(connection, extra, accounts_server, sandbox_hosts),
             access_token=access_token,
             from_email=parse_address(extra.get("from_email"), "from_email"),
+            redirect_to=parse_address(extra.get("redirect_to"), "redirect_to"),
             default_record=_default_record(extra),
+            region=region,
+            unused_host=_text(connection.host),
         )
     except (BiginConfigurationError, BiginValidationError) as error:
         raise BiginConfigurationError(f"connection {connection.conn_id!r}: {error}") from None
@@ -130,7 +142,9 @@ def _timeout(value: str | None) -> float:
     except ValueError:
         seconds = 0
     if not 0 < seconds <= 3600:
-        raise BiginConfigurationError(f"timeout {value!r} is no number of seconds between 0 and 3600")
+        raise BiginConfigurationError(
+            f"timeout {value!r} is not a valid number of seconds between 0 and 3600"
+        )
     return seconds
 
 

@@ -32,7 +32,7 @@ def list_paths(value: Any, field: str) -> list[Any]:
         return [value]
     if isinstance(value, Iterable) and not isinstance(value, (bytes, bytearray, dict)):
         return list(value)
-    raise BiginValidationError(f"{field}: {quoted(value)} is neither a path nor a list of paths")
+    raise BiginValidationError(f"{field}: {quoted(value)} is not a valid path or list of paths")
 
 
 def to_path(value: Any, field: str) -> Any:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import AbstractContextManager
+from functools import cache
 from pathlib import Path
 
 from airflow_provider_bigin.api.errors import BiginConfigurationError
@@ -14,6 +16,11 @@ from airflow_provider_bigin.api.token_cache import (
     make_private_directory,
 )
 from airflow_provider_bigin.version_compat import get_variable, set_variable
+
+log = logging.getLogger(__name__)
+
+#: Those that run tasks where the scheduler is.
+LOCAL_EXECUTORS = {"LocalExecutor", "SequentialExecutor", "DebugExecutor"}
 
 
 def configured_token_cache() -> TokenCache:
@@ -27,6 +34,7 @@ def configured_token_cache() -> TokenCache:
     kind = conf.get("bigin", "token_cache", fallback="file").strip().lower()
     directory = Path(AIRFLOW_HOME) / "bigin"
     if kind == "file":
+        _warn_of_many_machines(conf.get("core", "executor", fallback=""))
         return FileTokenCache(directory)
     if kind == "variable":
         return VariableTokenCache(directory)
@@ -35,6 +43,22 @@ def configured_token_cache() -> TokenCache:
     raise BiginConfigurationError(
         f"[bigin] token_cache = {kind!r} in the Airflow configuration: use file, variable or none"
     )
+
+
+@cache
+def _warn_of_many_machines(executors: str) -> None:
+    """
+    Warn once in a process if tasks may run on several machines.
+
+    :param executors: ``[core] executor``, such as ``LocalExecutor,team:my.module.OtherExecutor``.
+    """
+    names = {name.strip().rpartition(":")[2].rpartition(".")[2] for name in executors.split(",")}
+    if distant := ", ".join(sorted(names - LOCAL_EXECUTORS - {""})):
+        log.warning(
+            "[bigin] token_cache is 'file', which each machine has for itself, and %s may run tasks on many:"
+            " set it to 'variable', or Zoho may refuse to make that many access tokens.",
+            distant,
+        )
 
 
 class VariableTokenCache:

@@ -41,7 +41,7 @@ def connect(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
     def make(sandbox: SandboxControl, conn_id: str = "bigin_default", **changes: Any) -> str:
         connection = sandbox.connection()
         for name, value in changes.items():
-            holder = connection if name in ("login", "password") else connection["extra"]
+            holder = connection if name in ("host", "login", "password") else connection["extra"]
             holder.pop(name, None) if value is None else holder.update({name: value})
         monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(connection))
         return conn_id

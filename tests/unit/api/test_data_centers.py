@@ -14,6 +14,7 @@ from airflow_provider_bigin.api.data_centers import (
     checked_accounts_server,
     checked_api_domain,
     get_data_center,
+    parse_region,
 )
 from airflow_provider_bigin.api.errors import BiginConfigurationError
 from airflow_provider_bigin.get_provider_info import CONNECTION_FIELDS
@@ -25,9 +26,33 @@ def test_canada_has_two_domains():
 
 def test_an_unknown_region_is_told_the_known_ones():
     with pytest.raises(
-        BiginConfigurationError, match="unknown region 'uk': use one of us, eu, au, in, cn, jp, sa, ca"
+        BiginConfigurationError, match=r"unknown region 'uk': use one of zoho\.com, zoho\.eu, zoho\.com\.au,"
     ):
         get_data_center("uk")
+
+
+@pytest.mark.parametrize(
+    ("written", "domain"),
+    [
+        ("us", "zoho.com"),
+        ("com", "zoho.com"),
+        (" EU ", "zoho.eu"),
+        ("au", "zoho.com.au"),
+        ("com.au", "zoho.com.au"),
+        ("cn", "zoho.com.cn"),
+        ("com.cn", "zoho.com.cn"),
+        ("in", "zoho.in"),
+        ("ca", "zohocloud.ca"),
+        ("bigin.zoho.jp", "zoho.jp"),
+        ("zoho.sa", "zoho.sa"),
+    ],
+)
+def test_a_region_is_known_by_what_people_write_for_it(written, domain):
+    assert parse_region(written) == domain
+
+
+def test_airflow_masks_every_region_without_complaint():
+    assert min(map(len, DATA_CENTERS)) >= 5
 
 
 def test_the_form_offers_the_regions_of_the_table():

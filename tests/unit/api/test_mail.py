@@ -71,14 +71,14 @@ def test_addresses(written, meant):
         ("Ada ada@example.org", "'Ada ada@example.org'"),
         ("a@b@c", "'a@b@c'"),
         ("Ada <>", "'Ada <>'"),
-        ("ada@example.org\nx", "no e-mail address"),
-        ("ada@example.org\u202e", "no e-mail address"),
-        ("ada\x9b@example.org", "no e-mail address"),
+        ("ada@example.org\nx", "not a valid e-mail address"),
+        ("ada@example.org\u202e", "not a valid e-mail address"),
+        ("ada\x9b@example.org", "not a valid e-mail address"),
         (f"{'x' * 1_000_000} <ada@example.org>", "1,000,018 characters"),
         ({"email": "a@b.c, d@e.f"}, "'a@b.c, d@e.f'"),
-        (7, "7 is no e-mail address"),
+        (7, "7 is not a valid e-mail address"),
         ({"mail": "ada@example.org"}, '"user_name"'),
-        ({"email": "ada@example.org", "user_name": 7}, "no text"),
+        ({"email": "ada@example.org", "user_name": 7}, "not text"),
         (["grace@example.org", None, 1.5], "1.5"),
         ("['a@b.c', 'd@e.f']", "render_template_as_native_obj"),
         ("a" * 250 + "@example.org", "262 characters, but Bigin allows 255"),
@@ -326,3 +326,18 @@ def test_limits(fields, message):
     with pytest.raises(BiginValidationError) as error:
         Mail.compose(**{"from_email": "a@b.c", "to": "d@e.f", **fields})
     assert message in str(error.value)
+
+
+def test_a_redirected_mail_names_whom_it_was_for_within_the_limits():
+    staging = Address("staging@example.com", "Staging")
+    crowd = [f"{'x' * 100}{number}@example.org" for number in range(50)]
+    mail = Mail.compose(to=crowd, cc="cc@example.org", subject="s" * 1000).redirected(staging)
+    assert (mail.to, mail.cc, mail.bcc) == ((staging,), (), ())
+    assert mail.subject.startswith(f"[for {crowd[0]}, {crowd[1]}, ")
+    assert " and 47 more] sss" in mail.subject
+    assert len(mail.subject) == 1000
+
+
+def test_a_mail_that_was_for_that_address_alone_is_left_as_it_is():
+    mail = Mail.compose(to="Staging@example.com", subject="s")
+    assert mail.redirected(Address("staging@example.com")).subject == "s"

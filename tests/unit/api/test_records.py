@@ -14,6 +14,27 @@ def test_record_id(written):
 
 
 @pytest.mark.parametrize(
+    "address",
+    [
+        "https://bigin.zoho.eu/bigin/org20090012345/Home#/contacts/5000000000000000101",
+        " https://bigin.zoho.com/bigin/org2009/Home#/contacts/5000000000000000101/emails?from=1234567 ",
+        "https://bigin.zoho.in/5000000000000000999/deals/5000000000000000101/",
+    ],
+)
+def test_record_id_of_a_pasted_address(address):
+    assert parse_record_id(address) == "5000000000000000101"
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["https://bigin.zoho.eu/", "https://x/" + "1" * 30, "javascript:5000000000000000101", "https:/../1"],
+)
+def test_an_address_without_a_record(address):
+    with pytest.raises(BiginValidationError, match="record_id"):
+        parse_record_id(address)
+
+
+@pytest.mark.parametrize(
     "written",
     ["", None, True, -1, 5e18, "12/../34", "..", "5000000000000000101/actions", "५०००", "0x10", "1 2", ["1"]],
 )

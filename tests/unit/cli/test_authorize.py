@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from airflow_provider_bigin.api.data_centers import DATA_CENTERS
 from airflow_provider_bigin.api.oauth import SCOPES
+from airflow_provider_bigin.cli.connections import EMPTY_FIELDS
 from airflow_provider_bigin.hooks.bigin import BiginHook
 
 ADA = "5000000000000000101"
@@ -34,7 +36,7 @@ def test_the_environment_line_makes_a_connection_that_sends(run, answers, sandbo
 def test_the_json_is_the_same_connection(run, answers):
     output, _ = run("authorize", "my_bigin")
     connection = shown_json(output)["my_bigin"]
-    assert connection["extra"]["region"] == "eu"
+    assert connection["extra"]["region"] == "zoho.eu"
     assert f"AIRFLOW_CONN_MY_BIGIN={shlex.quote(json.dumps(connection))}" in output
 
 
@@ -71,7 +73,7 @@ def test_the_refresh_token_is_shown_even_if_bigin_cannot_be_used(run, answers, s
     [
         ("BIGIN_GRANT_CODE", "1000.used", "authorise again"),
         ("BIGIN_CLIENT_SECRET", "mistyped", "client secret"),
-        ("BIGIN_REGION", "uk", "us, eu, au, in, cn, jp, sa, ca"),
+        ("BIGIN_REGION", "uk", "zoho.com, zoho.eu, zoho.com.au"),
         ("BIGIN_CLIENT_ID", " ", "BIGIN_CLIENT_ID"),
         ("BIGIN_SANDBOX", "https://accounts.zoho.com.evil.example", "not trusted"),
     ],
@@ -129,7 +131,7 @@ class Terminal:
 def test_secrets_are_typed_unseen_and_are_in_no_process_list(sandbox):
     connection, code = sandbox.connection(), sandbox.new_grant()
     terminal = Terminal("authorize", environment={"BIGIN_SANDBOX": sandbox.url})
-    terminal.answer("Region (us, eu, au, in, cn, jp, sa, ca) [us]: ", "")
+    terminal.answer(f"Region ({', '.join(DATA_CENTERS)}) [zoho.com]: ", "")
     terminal.answer("Client ID: ", connection["login"])
     terminal.answer("Client Secret (not shown): ", connection["password"])
     terminal.answer("Generated code (not shown): ", code)
@@ -139,7 +141,7 @@ def test_secrets_are_typed_unseen_and_are_in_no_process_list(sandbox):
     assert terminal.process.returncode == 0
     assert connection["password"] not in typed + command_line
     assert code not in shown + command_line
-    assert shown_json(shown.replace("\r\n", "\n"))["bigin_default"]["extra"]["region"] == "us"
+    assert shown_json(shown.replace("\r\n", "\n"))["bigin_default"]["extra"]["region"] == "zoho.com"
 
 
 # Runs commands one after another on a new database, each given as [environment, arguments].
@@ -170,7 +172,8 @@ for name, environment, arguments in json.loads(sys.argv[1]):
 with create_session() as session:
     for connection in session.scalars(select(Connection)):
         results[connection.conn_id] = [
-            connection.description, connection.login, connection.password, connection.extra_dejson
+            connection.description, connection.login, connection.password, connection.port,
+            connection.extra_dejson,
         ]
 print("\\nresults", json.dumps(results))
 """
@@ -209,20 +212,22 @@ def test_save_adds_and_only_replaces_when_told_to(answers, sandbox, on_a_databas
     assert (results["adding"], results["overwriting"]) == (0, 0)
     assert "--overwrite" in results["adding again"]
     assert "'postgres'" in results["adding to another type"]
-    assert "no connection id" in results["adding a strange id"]
+    assert "not a valid connection id" in results["adding a strange id"]
     assert sandbox.counts()["token"] == 2, "a refused command has not used its code up"
-    assert results["database"] == [None, None, None, {}]
+    assert results["database"] == [None, None, None, None, {}]
     for conn_id, description, kept in (
         ("new", None, {}),
         ("there", "Kept", {"from_email": "team@example.com"}),
     ):
-        told, client_id, secret, extra = results[conn_id]
+        told, client_id, secret, port, extra = results[conn_id]
+        assert port == 443
         assert told == description
         assert (client_id, secret) == (answers["BIGIN_CLIENT_ID"], answers["BIGIN_CLIENT_SECRET"])
         assert extra.pop("refresh_token").startswith("1000.")
         assert extra == {
+            **EMPTY_FIELDS,
             **kept,
-            "region": "eu",
+            "region": "zoho.eu",
             "accounts_server": sandbox.url,
             "api_domain": sandbox.url,
         }
@@ -241,7 +246,7 @@ def test_who_overwrites_is_asked_whether_to_revoke_the_old_token(
     assert (results["adding"], results["again"]) == (0, 0)
     assert printed.count("Revoke the old refresh token?") == 1
     assert ("The old refresh token is revoked." in printed) == revoked == sandbox.counts()["revoke"]
-    _, login, password, extra = results["new"]
+    _, login, password, _, extra = results["new"]
     connection = {"conn_type": "bigin", "login": login, "password": password, "extra": extra}
     monkeypatch.setenv("AIRFLOW_CONN_NEW", json.dumps(connection))
     assert BiginHook("new").test_connection()[0], "the new one is as good as before"

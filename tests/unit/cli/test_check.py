@@ -19,7 +19,7 @@ def test_a_good_connection_has_every_scope(run, connect, sandbox):
     output, exit_code = run("check", CONN_ID)
     assert exit_code == 0
     assert verdicts(output) == dict.fromkeys(SCOPES, "granted")
-    assert "Connected to Bigin as Ada Airflow." in output
+    assert "as Ada Airflow of Airflow Sandbox." in output
 
 
 def test_nothing_is_sent_or_made(run, connect, sandbox):

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import html
+import re
 import socket
 
 import pytest
 
 from airflow_provider_bigin.api import errors
+from airflow_provider_bigin.api.data_centers import DATA_CENTERS
 from airflow_provider_bigin.get_provider_info import CONNECTION_FIELDS, UI_FIELD_BEHAVIOUR
 from airflow_provider_bigin.hooks.bigin import BiginHook
 
@@ -45,7 +48,8 @@ def drawn_secret():
 
 def test_the_old_form_draws_a_stored_secret_as_what_airflow_keeps_it_for(drawn_secret):
     assert drawn_secret(stored="1000.secret") == (
-        '<input id="x" name="refresh_token" type="password" value="RATHER_LONG_SENSITIVE_FIELD_PLACEHOLDER">'
+        '<input class="form-control" id="x" name="refresh_token" type="password"'
+        ' value="RATHER_LONG_SENSITIVE_FIELD_PLACEHOLDER">'
     )
     assert 'value=""' in drawn_secret(stored="")
 
@@ -54,9 +58,25 @@ def test_the_old_form_loses_no_secret_that_was_typed_beside_an_error(drawn_secre
     assert 'value="1000.new"' in drawn_secret(stored="1000.secret", sent="1000.new")
 
 
+@pytest.mark.parametrize("stored", ["", "zoho.eu", "eu", '"><script>'])
+def test_the_old_form_draws_a_drop_down_that_keeps_what_is_stored(stored):
+    wtforms = pytest.importorskip("wtforms")
+
+    class ConnectionForm(wtforms.Form):
+        region = BiginHook.get_connection_form_widgets()["region"]
+
+    drawn = str(ConnectionForm(data={"region": stored}).region())
+    assert drawn.startswith('<select class="form-control" id="region" name="region">')
+    (chosen,) = re.findall("<option selected value=.*?>(.*?)</option>", drawn)
+    assert html.unescape(chosen) == stored
+    assert all(f'value="{region}"' in drawn for region in DATA_CENTERS)
+    assert "<script>" not in drawn
+
+
 def test_the_old_form_relabels_as_the_new_one():
-    behaviour = BiginHook.get_ui_field_behaviour()
-    assert {key.replace("_", "-"): value for key, value in behaviour.items()} == UI_FIELD_BEHAVIOUR
+    behavior = {key.replace("_", "-"): value for key, value in BiginHook.get_ui_field_behaviour().items()}
+    assert behavior["relabeling"].pop("extra") == "The fields below, as JSON"
+    assert behavior == UI_FIELD_BEHAVIOUR
 
 
 def test_every_secret_of_the_connection_is_a_password_field():
@@ -83,8 +103,39 @@ def test_the_connection_names_the_sender(sandbox, connect, clock):
 
 
 def test_connection_test_says_who_we_are_and_sends_nothing(hook, sandbox):
-    assert hook.test_connection() == (True, "Connected to Bigin as Ada Airflow.")
+    works, text = hook.test_connection()
+    assert works
+    assert text == (
+        f"Connected to Bigin ({sandbox.url}) as Ada Airflow of Airflow Sandbox."
+        " Mails come from Ada Airflow <ada@example.com>."
+    )
     assert sandbox.counts()["send_mail"] == 0
+
+
+def test_connection_test_tells_what_mails_are_sent_with(sandbox, connect, clock):
+    connect(
+        sandbox, from_email="Team <team@example.com>", redirect_to="me@example.com", module="Contacts",
+        record_id=ADA, host="smtp.example.com",
+    )  # fmt: skip
+    works, text = BiginHook().test_connection()
+    assert works
+    assert "Mails come from Team <team@example.com>." in text
+    assert f"Their default record is Contacts {ADA}." in text
+    assert "ALL MAIL GOES TO me@example.com instead of its recipients." in text
+    assert "The host 'smtp.example.com' of the connection is not used" in text
+
+
+def test_connection_test_looks_for_the_default_record(sandbox, connect, clock):
+    works, text = BiginHook(connect(sandbox, module="Companies", record_id=ADA)).test_connection()
+    assert not works
+    assert text == f"No Accounts record {ADA}; is the module right?"
+
+
+def test_connection_test_needs_not_know_the_organization(hook, sandbox):
+    sandbox.settings(scopes=["ZohoBigin.users.READ", "ZohoBigin.settings.emails.READ"])
+    works, text = hook.test_connection()
+    assert works
+    assert "as Ada Airflow. Mails" in text
 
 
 def closed_port() -> int:
@@ -160,7 +211,7 @@ def test_connection_test_tells_another_data_centre(hook, sandbox):
     sandbox.fault("users", "invalid_token", times=None)
     is_fine, text = hook.test_connection()
     assert not is_fine
-    assert "the account lives in another data centre" in text
+    assert "the account lives in another data center" in text
 
 
 def test_connection_test_of_an_unknown_connection():

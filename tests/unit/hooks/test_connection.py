@@ -74,11 +74,11 @@ def test_an_access_token_needs_nothing_else(settings_of):
         ({"conn_type": "bigin"}, "Client ID (login) and Client secret (password) and Refresh token"),
         ({**COMPLETE, "password": ""}, "Client secret (password) missing"),
         (with_extra(refresh_token=""), "Refresh token (extra refresh_token) missing"),
-        (with_extra(region="uk"), "unknown region 'uk': use one of us, eu"),
+        (with_extra(region="uk"), "unknown region 'uk': use one of zoho.com, zoho.eu"),
         (with_extra(timeout="soon"), "timeout 'soon'"),
         (with_extra(timeout="0"), "timeout '0'"),
         (with_extra(timeout="nan"), "timeout 'nan'"),
-        (with_extra(from_email="reports"), "from_email: 'reports' is no e-mail address"),
+        (with_extra(from_email="reports"), "from_email: 'reports' is not a valid e-mail address"),
         (with_extra(record_id="../x"), "record_id: '../x'"),
         (with_extra(record_id="1", module="Products"), "module: 'Products'"),
         (with_extra(api_domain="https://evil.example"), "api_domain 'https://evil.example' is not trusted"),
@@ -103,3 +103,8 @@ def test_no_secret_in_the_repr(settings_of):
     assert "1000.access" not in repr(
         settings_of({"conn_type": "bigin", "extra": {"access_token": "1000.access"}})
     )
+
+
+def test_a_connection_of_another_type_is_refused(settings_of):
+    with pytest.raises(BiginConfigurationError, match="connection 'crm' is of type http"):
+        settings_of({**COMPLETE, "conn_type": "http"})

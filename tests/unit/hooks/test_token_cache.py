@@ -7,7 +7,11 @@ from airflow.configuration import AIRFLOW_HOME
 
 from airflow_provider_bigin.api.errors import BiginConfigurationError
 from airflow_provider_bigin.api.token_cache import FileTokenCache, MemoryTokenCache
-from airflow_provider_bigin.hooks.token_cache import VariableTokenCache, configured_token_cache
+from airflow_provider_bigin.hooks.token_cache import (
+    VariableTokenCache,
+    _warn_of_many_machines,
+    configured_token_cache,
+)
 from airflow_provider_bigin.version_compat import _first
 
 
@@ -25,6 +29,25 @@ def test_the_file_cache_is_the_default(monkeypatch):
 def test_the_configuration_names_the_cache(monkeypatch, configured, kind):
     monkeypatch.setenv("AIRFLOW__BIGIN__TOKEN_CACHE", configured)
     assert isinstance(configured_token_cache(), kind)
+
+
+@pytest.mark.parametrize(
+    ("executor", "told"),
+    [
+        ("LocalExecutor", None),
+        ("SequentialExecutor", None),
+        ("CeleryExecutor", "CeleryExecutor may run"),
+        ("LocalExecutor,far:my.module.FarExecutor", "FarExecutor may run"),
+    ],
+)
+def test_a_file_for_many_machines_is_told_once(monkeypatch, caplog, executor, told):
+    _warn_of_many_machines.cache_clear()
+    monkeypatch.setenv("AIRFLOW__BIGIN__TOKEN_CACHE", "file")
+    monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", executor)
+    for _ in range(2):
+        configured_token_cache()
+    assert caplog.text.count("token_cache is 'file'") == (told is not None)
+    assert (told or "") in caplog.text
 
 
 def test_an_unknown_cache_is_an_error(monkeypatch):
