@@ -60,14 +60,11 @@ class BiginError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        answer = " ".join(
-            part for part in (self.code, f"(HTTP {self.status})" if self.status is not None else None) if part
-        )
-        text = ": ".join(part for part in (self.request, answer, self.message) if part)
+        sentence = f"{self.message.rstrip('.')}. {self.hint}" if self.hint else self.message
         where = self.details.get("json_path") or self.details.get("api_name")
-        if where:
-            text += f" [{where}]"
-        return f"{text.rstrip('.')}. {self.hint}" if self.hint else text
+        status = f"HTTP {self.status}" if self.status is not None else None
+        origin = ", ".join(str(part) for part in (self.request, status, self.code, where) if part)
+        return f"{sentence} ({origin})" if origin else sentence
 
 
 class BiginConfigurationError(BiginError, ValueError):
@@ -232,7 +229,9 @@ _BY_STATUS: dict[int, type[BiginError]] = {
 TOKEN_CODES = frozenset({"INVALID_TOKEN", "AUTHENTICATION_FAILURE", "INVALID_OAUTHTOKEN"})
 
 _HINTS: dict[type[BiginError], str] = {
-    BiginScopeError: "Authorise the connection again with the missing scope; a token's scopes never change",
+    BiginPermissionError: "The Bigin user may not do this, or the person has opted out of e-mail (Email Opt"
+    " Out in the record)",
+    BiginScopeError: "Authorize the connection again with the missing scope; a token's scopes never change",
     BiginCreditLimitError: "Bigin counts API credits over 24 hours; try again in some hours",
     BiginDailyLimitError: "The count starts anew at midnight in the organisation's time zone",
 }
@@ -265,6 +264,8 @@ def error_from_answer(
     details = {str(name): _short(value) for name, value in told.items()} if isinstance(told, Mapping) else {}
     message = _text_or_none(item.get("message")) or "Bigin does not say why"
     error_class = _error_class(status, code, message, details, no_credits_left=no_credits_left)
+    if error_class is BiginNotFoundError and code == "INVALID_DATA":
+        message = _no_such_record(request) or message
     return error_class(
         message,
         status=status,
@@ -330,6 +331,12 @@ def _error_class(
     if status >= 500:
         return BiginServerError
     return _BY_STATUS.get(status, BiginInvalidRequestError)
+
+
+def _no_such_record(request: str) -> str | None:
+    """Say which record is missing; Bigin only says that "the id given seems to be invalid"."""
+    record = re.search(r"/bigin/v2/(\w+)/(\d+)(/actions/send_mail|/Emails)?$", request)
+    return f"No {record[1]} record {record[2]}; is the module right?" if record else None
 
 
 def _rate_limit_class(message: str, *, no_credits_left: bool) -> type[BiginRateLimitError]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import IO, Any, Protocol
 
 from airflow_provider_bigin.api.errors import BiginValidationError
@@ -67,7 +68,7 @@ def checked_size(file: File, field: str = "files") -> int:
             f"{field}: {str(file)!r} cannot be read ({error.strerror or type(error).__name__})"
         ) from None
     if size is None:
-        raise BiginValidationError(f"{field}: there is no file {str(file)!r}")
+        raise BiginValidationError(f"{field}: there is no file {str(file)!r}{_relative_to(file)}")
     if size == 0:
         raise BiginValidationError(f"{field}: {str(file)!r} is empty, and Bigin takes no empty files")
     if size > MAX_FILE_SIZE:
@@ -75,3 +76,9 @@ def checked_size(file: File, field: str = "files") -> int:
             f"{field}: {str(file)!r} has {size:,} bytes, but Bigin allows {MAX_FILE_SIZE:,}"
         )
     return size
+
+
+def _relative_to(file: File) -> str:
+    """Say what a local path begins at, if it does not say so itself."""
+    is_relative = isinstance(file, Path) and not file.is_absolute()
+    return f"; a relative path begins at the worker's directory, {str(Path.cwd())!r}" if is_relative else ""

@@ -38,7 +38,8 @@ def parse_statuses(value: Any) -> tuple[str, ...]:
     values = [value] if isinstance(value, str) else value
     if not isinstance(values, Collection) or not values or not all(isinstance(one, str) for one in values):
         raise BiginValidationError(
-            f"status: {quoted(value)} is no state of a mail, such as 'sent' or 'opened', nor a list of these"
+            f"status: {quoted(value)} is not a valid state of a mail, such as 'sent' or 'opened', or a list"
+            " of these"
         )
     return tuple(sorted({one.strip().lower() for one in values}))
 
@@ -51,7 +52,7 @@ def parse_message_id(value: Any) -> str:
     """
     text = str(value or "").strip()
     if not text or text == "None":
-        raise BiginValidationError(f"message_id: {quoted(value)} is no id of a mail")
+        raise BiginValidationError(f"message_id: {quoted(value)} is not a valid id of a mail")
     return text
 
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from airflow_provider_bigin import __version__
+
 if TYPE_CHECKING:
     from airflow.cli.cli_config import CLICommand
 
@@ -30,7 +32,7 @@ class Command(NamedTuple):
     arguments: tuple[Argument, ...]
 
 
-HELP = "authorize, check, probe and revoke connections to Bigin by Zoho CRM; clean up after tasks that failed"
+HELP = "authorize, check, try, probe and revoke connections to Bigin; clean up after tasks that failed"
 
 _CONN_ID = Argument(
     ("conn_id",),
@@ -64,6 +66,20 @@ COMMANDS = (
         "test a connection and tell which scopes it has; sends and changes nothing",
         "airflow_provider_bigin.cli.check.check",
         (_CONN_ID,),
+    ),
+    Command(
+        "send-test",
+        "send a mail through a connection, filed under --record-id, the connection's default record or the"
+        " record that has the address",
+        "airflow_provider_bigin.cli.send_test.send_test",
+        (
+            _CONN_ID,
+            Argument(("--to",), {"required": True, "help": "who gets it"}),
+            Argument(("--record-id",), {"help": "id of a record, or its address in Bigin"}),
+            Argument(
+                ("--module",), {"default": "Contacts", "help": "module of the record (default: %(default)s)"}
+            ),
+        ),
     ),
     Command(
         "probe",
@@ -131,6 +147,7 @@ def get_cli_commands() -> list[CLICommand]:
 def get_parser() -> argparse.ArgumentParser:
     """Return the same commands as a parser; what it parses has the ``function``."""
     parser = argparse.ArgumentParser(prog="python -m airflow_provider_bigin", description=HELP)
+    parser.add_argument("--version", action="version", version=f"airflow-provider-bigin {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for command in COMMANDS:
         command_parser = commands.add_parser(command.name, help=command.help, description=command.help)

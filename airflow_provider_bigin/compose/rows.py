@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from datetime import date, time, timedelta
 from decimal import Decimal
+from difflib import get_close_matches
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from airflow_provider_bigin.api.errors import BiginConfigurationError, BiginValidationError
+from airflow_provider_bigin.api.errors import BiginValidationError
 from airflow_provider_bigin.api.records import RecordRef, read_record
+from airflow_provider_bigin.api.text import quoted
 from airflow_provider_bigin.compose.arguments import MAIL_FIELDS, compose_draft
 from airflow_provider_bigin.compose.attachments import read_files, read_images
 
@@ -25,18 +29,44 @@ if TYPE_CHECKING:
 
 #: How deep a row is looked into to tell it from others.
 MAX_DEPTH = 30
+#: How alike a key and a field are that it may be meant for: ``subjct`` is, ``topic`` and ``id`` are not.
+TYPO_SIMILARITY = 0.8
+#: Keys of rows that are compared, and the length of those.
+MAX_KEYS = 1000
+MAX_KEY_LENGTH = 30
+
+log = logging.getLogger(__name__)
 
 
-def read_rows(mails: Any) -> list[Any]:
+def read_rows(mails: Any, columns: Sequence[str] = ()) -> list[Any]:
     """
     Read the rows that an upstream task or a callable gave.
 
+    :param columns: names of the values of rows that are lists, as those of a database are.
     :raises BiginValidationError: if these are not rows.
     """
     if isinstance(mails, Iterable) and not isinstance(mails, (str, bytes, bytearray, Mapping)):
-        return list(mails)
+        return [_named(row, columns) for row in mails]
     hint = "; give the upstream task's output itself, not a template" if isinstance(mails, str) else ""
     raise BiginValidationError(f"mails: {type(mails).__name__} instead of a list of rows{hint}")
+
+
+def _named(row: Any, columns: Sequence[str]) -> Any:
+    """Name the values of a row that is a list; one of another length stays, to fail alone."""
+    is_list = isinstance(row, (list, tuple)) and columns
+    return dict(zip(columns, row, strict=True)) if is_list and len(row) == len(columns) else row
+
+
+def find_typos(rows: Iterable[Any]) -> list[tuple[str, str]]:
+    """Return keys of rows that look like a mail's fields but are none, each with the field."""
+    keys = {key for row in rows if type(row) is dict for key in row if isinstance(key, str)}
+    names = {key: re.sub(r"[\W_]+", "_", key.strip().lower()) for key in islice(keys, MAX_KEYS)}
+    likely = {
+        key: get_close_matches(name, MAIL_FIELDS, 1, TYPO_SIMILARITY)
+        for key, name in names.items()
+        if key not in MAIL_FIELDS and len(name) <= MAX_KEY_LENGTH
+    }
+    return sorted((key, fields[0]) for key, fields in likely.items() if fields)
 
 
 class SingleMail:
@@ -83,7 +113,6 @@ class RowBatch:
     :param row_fields: which of :data:`MAIL_FIELDS` rows may name.
     :param files_root: below which they may name files.
     :param completion: makes the requests that the mails need.
-    :raises BiginConfigurationError: if ``row_fields`` are not fields of a mail.
     """
 
     def __init__(
@@ -98,11 +127,8 @@ class RowBatch:
         files_root: str | os.PathLike[str] | None,
         completion: Completion,
     ) -> None:
-        unknown = [name for name in row_fields if name not in MAIL_FIELDS]
-        if unknown or isinstance(row_fields, str):
-            raise BiginConfigurationError(
-                f"row_fields: {row_fields!r} must be a list of some of {', '.join(MAIL_FIELDS)}"
-            )
+        for key, field in find_typos(rows):
+            log.warning("mails: rows have a key %s, which is not a field; is %s meant?", quoted(key), field)
         self._rows = rows
         self._arguments = arguments
         self._files = files
@@ -137,12 +163,13 @@ class RowBatch:
         """
         row = self._rows[position]
         if not isinstance(row, Mapping):
-            raise BiginValidationError(f"mails: row {position} is not a mapping but {type(row).__name__}")
+            hint = "; name its values in the operator's columns" if isinstance(row, (list, tuple)) else ""
+            raise BiginValidationError(f"mails: the row is not a mapping but {type(row).__name__}{hint}")
         named = [name for name in MAIL_FIELDS if name in row]
         forbidden = [name for name in named if name not in self._row_fields]
         if forbidden:
             raise BiginValidationError(
-                f"mails: row {position} names {', '.join(forbidden)}, which rows may not set; if they shall,"
+                f"mails: the row names {', '.join(forbidden)}, which rows may not set; if they shall,"
                 f" add it to the operator's row_fields ({', '.join(sorted(self._row_fields))})"
             )
         fields = {**self._arguments, **{name: row[name] for name in named}}

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
 from airflow_provider_bigin.api.errors import BiginError, BiginOptedOutError
 from airflow_provider_bigin.api.records import RecordRef
+from airflow_provider_bigin.api.text import excerpt
 
 Status = Literal["sent", "already_sent", "opted_out", "failed", "unknown", "skipped"]
 STATUSES: tuple[Status, ...] = ("sent", "already_sent", "opted_out", "failed", "unknown", "skipped")
 
 #: Characters kept of the text of an error.
 MAX_DETAIL_LENGTH = 500
+#: Characters kept of its reason, which stands in XCom for each row.
+MAX_REASON_LENGTH = 250
+#: An address, or the id of a record or mail.
+_PERSONAL = re.compile(r"[^\s<>\"'(),;:]+@[^\s<>\"'(),;:]+|\b\d{10,}\b|\b[0-9a-f]{32,}\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,16 @@ class Outcome:
     def code(self) -> str | None:
         """Bigin's code for what went wrong, or the name of the error's class."""
         return (self.error.code or type(self.error).__name__) if self.error else None
+
+    @property
+    def reason(self) -> str | None:
+        """What went wrong, in words that many mails may share: without addresses and ids."""
+        if self.error is None:
+            return None
+        where = self.error.details.get("json_path") or self.error.details.get("api_name")
+        origin = ", ".join(str(part) for part in (self.code, where) if part)
+        sentence = _PERSONAL.sub("...", self.error.message).rstrip(".")
+        return excerpt(f"{sentence} ({origin})", MAX_REASON_LENGTH)
 
     @property
     def detail(self) -> str | None:

@@ -147,8 +147,7 @@ class BiginNotifier(BaseNotifier):
         if isinstance(draft.record, RecordSearch) and hook.settings.default_record:
             draft = replace(draft, record=hook.settings.default_record)
         message = Completion(hook)(draft)
-        message_id = hook.post_mail(message.record, message.mail).message_id
-        log.info("Notification %r is mail %s of %s.", message.mail.subject, message_id, message.record)
+        hook.post_mail(message.record, message.mail)
 
     async def async_notify(self, context: Context) -> None:
         """Send the mail from a thread; otherwise as :meth:`notify`."""

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_bigin.api.errors import BiginConfigurationError
 from airflow_provider_bigin.compose.arguments import MAIL_FIELDS
+from airflow_provider_bigin.compose.upstream import is_reference
 from airflow_provider_bigin.operators.base import BiginMailOperator, ending_the_try
+from airflow_provider_bigin.operators.results import FAIL_ON, FailOn
 
 if TYPE_CHECKING:
     import os
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_bigin.compose.rows import RowBatch
     from airflow_provider_bigin.delivery.doubts import Reply
-    from airflow_provider_bigin.operators.results import FailOn
 
 #: What rows may name of a mail, if not said otherwise: neither files of the worker, nor further recipients,
 #: nor the sender.
@@ -57,6 +58,7 @@ class BiginBulkSendMailOperator(BiginMailOperator):
 
     :param mails: the rows: a list, an upstream task's output, or a callable that takes the context.
         (templated)
+    :param columns: names of the values of rows that are lists, as those of a database are.
     :param subject: template, at most 1,000 characters when rendered.
     :param content: template, at most 100,000 characters when rendered, or the name of a template file that
         ends in ``.html``, ``.txt``, ``.md``, ``.jinja2`` or ``.j2``.
@@ -107,6 +109,7 @@ class BiginBulkSendMailOperator(BiginMailOperator):
         self,
         *,
         mails: Any,
+        columns: Sequence[str] = (),
         subject: str = "",
         content: str = "",
         record_id: str | None = None,
@@ -134,6 +137,7 @@ class BiginBulkSendMailOperator(BiginMailOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.mails = mails
+        self.columns = columns
         self.subject = subject
         self.content = content
         self.record_id = record_id
@@ -157,6 +161,7 @@ class BiginBulkSendMailOperator(BiginMailOperator):
         self.bigin_conn_id = bigin_conn_id
         self.is_dry_run = dry_run  # BaseOperator has a method of that name
         self.preview_path = preview_path
+        self._check_options()
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Send the mails that no earlier try has sent, and return what became of all."""
@@ -169,7 +174,6 @@ class BiginBulkSendMailOperator(BiginMailOperator):
         from airflow_provider_bigin.utils.outputs import open_output, to_output_path
         from airflow_provider_bigin.version_compat import ask_supervisor_one_by_one
 
-        self._check_options()
         ask_supervisor_one_by_one()
         path = to_output_path(self.preview_path, "preview_path", (".html",)) if self.preview_path else None
         limiter = ConcurrencyLimiter(self.max_concurrency, self.hook.clock)
@@ -187,7 +191,7 @@ class BiginBulkSendMailOperator(BiginMailOperator):
         from airflow_provider_bigin.utils.tables import to_table_path, write_table
         from airflow_provider_bigin.version_compat import ask_supervisor_one_by_one
 
-        self._check_options()
+        self.check_unknown_outcome()
         ask_supervisor_one_by_one()
         results_path = to_table_path(self.results_path, "results_path") if self.results_path else None
         limiter = ConcurrencyLimiter(self.max_concurrency, self.hook.clock)
@@ -202,6 +206,8 @@ class BiginBulkSendMailOperator(BiginMailOperator):
         ) as delivery:
             outcomes = delivery.deliver()
             self.log.info("%s.", results.describe(outcomes))
+            for line in results.reasons(outcomes):
+                self.log.warning("Problem: %s", line)
             for line in results.doubts(outcomes):
                 self.log.warning(line)
             result = {
@@ -222,10 +228,15 @@ class BiginBulkSendMailOperator(BiginMailOperator):
         return result
 
     def _check_options(self) -> None:
-        from airflow_provider_bigin.operators.results import FAIL_ON
-
+        """Check the options that are not templates, when the DAG is parsed."""
         self.check_choice("fail_on", FAIL_ON)
-        self.check_unknown_outcome()
+        if isinstance(self.columns, str):
+            raise BiginConfigurationError(f"columns: {self.columns!r} must be a list of names")
+        is_list = not isinstance(self.row_fields, str) and not is_reference(self.row_fields)
+        if not is_list or not set(self.row_fields) <= set(MAIL_FIELDS):
+            raise BiginConfigurationError(
+                f"row_fields: {self.row_fields!r} must be a list of some of {', '.join(MAIL_FIELDS)}"
+            )
         if not isinstance(self.max_concurrency, int) or not 1 <= self.max_concurrency <= MAX_CONCURRENCY:
             raise BiginConfigurationError(
                 f"max_concurrency: {self.max_concurrency!r} must be a number from 1 to {MAX_CONCURRENCY}"
@@ -253,7 +264,7 @@ class BiginBulkSendMailOperator(BiginMailOperator):
         if "content" in sources:
             sources["content"] = read_content(sources["content"], environment)
         return RowBatch(
-            read_rows(self.mails(context) if callable(self.mails) else self.mails),
+            read_rows(self.mails(context) if callable(self.mails) else self.mails, self.columns),
             mail_arguments(self),
             files,
             images,

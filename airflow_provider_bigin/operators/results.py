@@ -13,6 +13,8 @@ FailOn = Literal["any", "all", "never"]
 FAIL_ON: tuple[FailOn, ...] = ("any", "all", "never")
 
 COLUMNS = ("row", "record_id", "status", "message_id", "error", "detail", "blocked")
+#: In XCom, which more people can read: with the reason in place of the detail, which may quote an address.
+XCOM_COLUMNS = ("row", "record_id", "status", "message_id", "error", "reason", "blocked")
 #: Rows in XCom, at most; a file has them all.
 MAX_XCOM_ROWS = 1000
 #: Different errors that are counted in a text.
@@ -33,7 +35,7 @@ def summarize(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     return {
         "total": len(outcomes),
         **{status: counts[status] for status in STATUSES},
-        "rows": [{name: row[name] for name in COLUMNS if name != "detail"} for row in rows],
+        "rows": [{name: row[name] for name in XCOM_COLUMNS} for row in rows],
         "rows_left_out": max(0, len(outcomes) - MAX_XCOM_ROWS),
     }
 
@@ -47,6 +49,7 @@ def result_rows(outcomes: Iterable[Outcome]) -> Iterator[dict[str, Any]]:
             "status": outcome.status,
             "message_id": outcome.message_id,
             "error": outcome.code,
+            "reason": outcome.reason,
             "detail": outcome.detail,
             "blocked": list(outcome.blocked),
         }
@@ -65,7 +68,7 @@ def undelivered(
     """
     if any(outcome.is_retryable for outcome in outcomes) and not is_last_try:
         return BiginMailsLeftError(
-            f"{describe(outcomes)}; the next try sends what is left", hint=limit.hint if limit else None
+            f"{_with_reasons(outcomes)}; the next try sends what is left", hint=limit.hint if limit else None
         )
     wanted = [outcome for outcome in outcomes if outcome.status != "opted_out"]
     number = sum(not outcome.is_delivered for outcome in wanted)
@@ -73,7 +76,7 @@ def undelivered(
     if not has_failed:
         return None
     return BiginPartialDeliveryError(
-        describe(outcomes),
+        _with_reasons(outcomes),
         hint="The task's result says which and why. Clear the task to send what is left; mails in doubt are"
         ' looked for first, and sent again only with on_unknown_outcome="resend", or "ask" and a person who'
         " says so",
@@ -88,11 +91,22 @@ def doubts(outcomes: Sequence[Outcome]) -> Iterator[str]:
 
 
 def describe(outcomes: Sequence[Outcome]) -> str:
-    """Say in one sentence how many mails came how far, and why not further; without addresses."""
+    """Say in one sentence how many mails came how far."""
     counts = Counter(outcome.status for outcome in outcomes)
-    errors = Counter(outcome.code for outcome in outcomes if outcome.error)
     numbers = ", ".join(
         f"{counts[status]} {status.replace('_', ' ')}" for status in STATUSES if counts[status]
     )
-    reasons = ", ".join(f"{number} {error}" for error, number in errors.most_common(MAX_REASONS))
-    return f"{len(outcomes)} mails: {numbers or 'none'}{f' ({reasons})' if reasons else ''}"
+    return f"{len(outcomes)} mails: {numbers or 'none'}"
+
+
+def reasons(outcomes: Iterable[Outcome]) -> Iterator[str]:
+    """Say why mails are not out, the most frequent reasons first, each with a count; without addresses."""
+    counts = Counter(outcome.reason for outcome in outcomes if outcome.error).most_common()
+    for reason, number in counts[:MAX_REASONS]:
+        yield f"{number} x {reason}"
+    if left := sum(number for _, number in counts[MAX_REASONS:]):
+        yield f"{left} for other reasons"
+
+
+def _with_reasons(outcomes: Sequence[Outcome]) -> str:
+    return "; ".join([describe(outcomes), *reasons(outcomes)])

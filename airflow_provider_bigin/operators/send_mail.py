@@ -47,8 +47,8 @@ class BiginSendMailOperator(BiginMailOperator):
     at once.
 
     :param to: recipients, at most 50. (templated)
-    :param record_id: id of the record that the mail is filed under; that of the one record of the module that
-        has the first recipient's address, if not given. (templated)
+    :param record_id: id of the record that the mail is filed under, or its address in Bigin; that of the one
+        record of the module that has the first recipient's address, if not given. (templated)
     :param subject: at most 1,000 characters. (templated)
     :param content: the text, at most 100,000 characters, or the name of a template file that ends in
         ``.html``, ``.txt``, ``.md``, ``.jinja2`` or ``.j2``. (templated)
@@ -187,6 +187,7 @@ class BiginSendMailOperator(BiginMailOperator):
             "To": ", ".join(map(str, mail.to)),
             "Cc": ", ".join(map(str, mail.cc)),
             "Bcc": ", ".join(map(str, mail.bcc)),
+            "All go to": self.hook.settings.redirect_to,
             "Subject": mail.subject,
             "Content": f"{len(mail.content)} characters of {mail.mail_format}",
             "Images": ", ".join(map(str, draft.images.values())),

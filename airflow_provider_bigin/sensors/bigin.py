@@ -96,7 +96,7 @@ class BiginMailStatusSensor(BiginOperator, BaseSensorOperator):
         try:
             status = look_for_status(self.hook.get_conn(), **arguments)
         except BiginError as error:
-            raise AirflowFailException(str(error)) from error
+            raise AirflowFailException(str(error)) from None
         return PokeReturnValue(status is not None, status)
 
     def execute_complete(self, context: Context, event: dict[str, str]) -> str:

@@ -151,11 +151,11 @@ def _send(hook: BiginHook, messages: Iterable[Message], completion: Completion) 
     failed: dict[Address, BiginError] = {}
     copies_left = True
     for message in messages:
-        record, mail = message.record, message.mail
+        mail = message.mail
         if not copies_left:
             mail = replace(mail, cc=(), bcc=())  # nobody gets two copies
         try:
-            sent = post_renewed(
+            post_renewed(
                 lambda each: hook.post_mail(each.record, each.mail),
                 replace(message, mail=mail),
                 completion.renew,
@@ -165,7 +165,6 @@ def _send(hook: BiginHook, messages: Iterable[Message], completion: Completion) 
             copies_left = copies_left and error.sent == "no"
         else:
             copies_left = False
-            log.info("%r to %s is mail %s of %s.", mail.subject, _names(mail.to), sent.message_id, record)
     if failed:
         raise BiginError(f"not mailed: {_reasons(failed)}")
 

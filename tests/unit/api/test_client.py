@@ -229,7 +229,9 @@ def test_a_refusal_without_a_status_is_surely_not_sent(client, sandbox, fault, e
 
 
 def test_a_record_that_does_not_exist(client):
-    with pytest.raises(errors.BiginNotFoundError, match="id given seems to be invalid"):
+    with pytest.raises(
+        errors.BiginNotFoundError, match=r"^No Contacts record 4999999999999999999; is the module right\?"
+    ):
         client.send_mail("Contacts", "4999999999999999999", MAIL)
 
 

@@ -134,9 +134,14 @@ def test_the_text_says_what_where_and_what_to_do():
     }
     error = error_from_answer("POST /bigin/v2/Contacts/1/actions/send_mail", 400, {"data": [body]})
     assert str(error) == (
-        "POST /bigin/v2/Contacts/1/actions/send_mail: INVALID_DATA (HTTP 400): invalid email"
-        " [$.data[0].to[0].email]"
+        "invalid email (POST /bigin/v2/Contacts/1/actions/send_mail, HTTP 400, INVALID_DATA,"
+        " $.data[0].to[0].email)"
     )
+
+
+def test_who_may_not_be_mailed_may_have_opted_out():
+    body = {"code": "NO_PERMISSION", "message": "permission denied", "status": "error", "details": {}}
+    assert "opted out of e-mail" in str(error_from_answer("POST /x", 403, body))
 
 
 STRANGE_TEXT = "550 no\r\n\x1b[31mINFO all is well\u2028\u202e\ud800" + "x" * 1_000_000

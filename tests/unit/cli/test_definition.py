@@ -25,6 +25,8 @@ def test_airflow_has_the_same_commands():
     airflow, own = cli_parser.get_parser(), get_parser()
     for command in COMMANDS:
         given = ["some_id"] * any(argument.flags == ("conn_id",) for argument in command.arguments)
+        required = (argument.flags[0] for argument in command.arguments if argument.settings.get("required"))
+        given += [word for flag in required for word in (flag, "a value")]
         of_airflow = vars(airflow.parse_args(["bigin", command.name, *given]))
         of_own = vars(own.parse_args([command.name, *given]))
         function = of_own.pop("function")

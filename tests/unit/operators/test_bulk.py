@@ -258,15 +258,10 @@ class TestMails:
     @pytest.mark.parametrize(
         "option",
         [
-            {"fail_on": "some"},
             {"on_unknown_outcome": "guess"},
-            {"max_concurrency": 0},
-            {"max_concurrency": 11},
             {"results_path": "results.xlsx"},
             {"files": "/nowhere.pdf"},
             {"content": "mails/invitation.mjml"},
-            {"row_fields": ("to", "cost")},
-            {"row_fields": "to"},
             {"subject": "{{ mail.name"},
         ],
         ids=str,
@@ -275,6 +270,49 @@ class TestMails:
         with pytest.raises(AirflowFailException, match=next(iter(option))):
             make_instance(people(sandbox, 1), **option).run()
         assert sandbox.counts()["send_mail"] == 0
+
+    @pytest.mark.parametrize(
+        "option",
+        [
+            {"fail_on": "some"},
+            {"max_concurrency": 0},
+            {"max_concurrency": 11},
+            {"row_fields": ("to", "cost")},
+            {"row_fields": "to"},
+            {"columns": "to"},
+        ],
+        ids=str,
+    )
+    def test_options_that_are_no_templates_are_checked_when_the_dag_is_parsed(self, make_instance, option):
+        with pytest.raises(errors.BiginConfigurationError, match=next(iter(option))):
+            make_instance([], **option)
+
+    def test_rows_of_a_database_are_named_by_columns(self, make_instance, sandbox):
+        rows = [[ADA, "ada.lovelace@example.org", "Ada"], (GRACE, "grace.hopper@example.org")]
+        instance = make_instance(rows, columns=["record_id", "to", "name"], fail_on="never")
+        result = instance.run()
+        assert statuses(result) == ["sent", "failed"]
+        assert sandbox.mails()[0]["subject"] == "Dear Ada"
+        assert "name its values in the operator's columns" in result["rows"][1]["reason"]
+
+    def test_a_key_that_looks_like_a_typo_is_told_once(self, make_instance, sandbox, caplog):
+        rows = [{**row, "Subjct": "x", "email": "y", 7: "z"} for row in people(sandbox, 3)]
+        make_instance(rows).run()
+        assert caplog.text.count("a key 'Subjct', which is not a field; is subject meant?") == 1
+        assert "is not a field" not in caplog.text.replace("'Subjct', which is not a field", "")
+
+    def test_reasons_are_told_with_counts_and_without_addresses(self, make_instance, sandbox):
+        rows = people(sandbox, 2) + [{"to": f"nobody{number}@example.org"} for number in range(3)]
+        rows.append({"to": "a@example.org", "record_id": "5000000000000000999", "name": ""})
+        instance = make_instance(rows, subject="Dear {{ mail.name or 'you' }}", content="<p>Hi</p>")
+        with pytest.raises(AirflowFailException) as failure:
+            instance.run()
+        assert "3 x to: no record has the address ... in Contacts" in str(failure.value)
+        assert "1 x No Contacts record ...; is the module right? (INVALID_DATA)" in str(failure.value)
+        assert "nobody1@" not in str(failure.value)
+        reasons = [row["reason"] for row in instance.xcoms["return_value"]["rows"]]
+        assert reasons[:2] == [None, None]
+        assert reasons[2] == reasons[3] == reasons[4]
 
     def test_people_are_found_by_their_address_with_one_search_each(self, make_instance, sandbox):
         rows = [
@@ -678,7 +716,7 @@ def test_the_results_file(make_instance, sandbox, tmp_path, name):
     )
     assert [line["status"] for line in lines] == ["sent", "sent", "sent", "failed"]
     assert [line["record_id"] for line in lines] == [row["record_id"] for row in rows]
-    assert "'nobody' is no e-mail address" in lines[3]["detail"]
+    assert "'nobody' is not a valid e-mail address" in lines[3]["detail"]
     assert result["results_path"] == str(path)
 
 

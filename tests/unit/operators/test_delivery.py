@@ -30,6 +30,15 @@ def test_one_mail_one_id(make_instance, sandbox):
     assert instance.xcoms == {"message_id": message_id, "return_value": message_id}
 
 
+def test_success_says_what_was_sent_by_whom_and_when(make_instance, sandbox, caplog):
+    caplog.set_level(logging.INFO)
+    message_id = make_instance(cc="cc@example.org", scheduled_time="2027-01-01T08:00:00+01:00").run()
+    assert (
+        "Sent 'Hello' from ada@example.com to 2 recipients, scheduled for 2027-01-01T08:00:00+01:00."
+        f" It is mail {message_id} of Contacts 5000000000000000101."
+    ) in caplog.text
+
+
 @pytest.mark.parametrize(
     "fault", ["lost_answer", "500_after", "502_html_after", "truncated", "success_without_id"]
 )

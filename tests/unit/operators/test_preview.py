@@ -107,7 +107,7 @@ class TestRows:
         assert "example.org" not in caplog.text
 
     def test_a_task_that_sends_writes_no_preview(self, preview):
-        with pytest.raises(AirflowFailException, match="only a task with dry_run=True"):
+        with pytest.raises(errors.BiginConfigurationError, match="only a task with dry_run=True"):
             preview([], dry_run=False, preview_path="preview.html")
 
 
@@ -128,7 +128,7 @@ class TestMarkdown:
     def test_the_mail_is_that_of_the_first_row_that_makes_one(self, preview):
         rows = ["no row", {"record_id": ADA, "to": "a@example.org", "name": "x", "content": "-"}]
         text = preview(rows, mail_format="text")["preview"]
-        assert "| 0 |  | `mails: row 0 is not a mapping but str` |" in text
+        assert "| 0 |  | `mails: the row is not a mapping but str` |" in text
         assert "The mail of row 1:" in text
 
     def test_a_text_is_shown_as_it_is_and_a_long_one_is_cut(self, preview):

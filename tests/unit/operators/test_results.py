@@ -14,7 +14,14 @@ from airflow_provider_bigin.api.errors import (
 )
 from airflow_provider_bigin.api.records import RecordRef
 from airflow_provider_bigin.delivery.outcome import Outcome
-from airflow_provider_bigin.operators.results import MAX_XCOM_ROWS, describe, summarize, undelivered
+from airflow_provider_bigin.operators.results import (
+    MAX_REASONS,
+    MAX_XCOM_ROWS,
+    describe,
+    reasons,
+    summarize,
+    undelivered,
+)
 
 
 def record(number):
@@ -40,7 +47,7 @@ def test_counts_and_rows():
     ]  # fmt: skip
     assert result["rows"][2] == {
         "row": 2, "record_id": "3", "status": "failed", "message_id": None, "error": "INVALID_DATA",
-        "blocked": [],
+        "reason": "to: ... is wrong (INVALID_DATA)", "blocked": [],
     }  # fmt: skip
 
 
@@ -52,11 +59,24 @@ def test_the_result_is_bounded_and_shows_what_failed():
     assert len(json.dumps(result)) < 256 * 1024
 
 
-def test_the_description_names_no_addresses():
-    text = describe([SENT, EARLIER, FAILED, IN_DOUBT])
-    assert text == (
-        "4 mails: 1 sent, 1 already sent, 1 failed, 1 unknown (1 INVALID_DATA, 1 BiginOutcomeUnknownError)"
+def test_the_description_counts():
+    assert describe([SENT, EARLIER, FAILED, IN_DOUBT]) == (
+        "4 mails: 1 sent, 1 already sent, 1 failed, 1 unknown"
     )
+
+
+def test_reasons_are_counted_and_name_no_addresses():
+    assert list(reasons([SENT, FAILED, LOCKED, FAILED])) == [
+        "2 x to: ... is wrong (INVALID_DATA)",
+        "1 x locked (RECORD_LOCKED)",
+    ]
+
+
+def test_many_reasons_are_bounded():
+    outcomes = [Outcome("failed", error=BiginValidationError(f"reason {'ab'[n % 2] * n}")) for n in range(9)]
+    *told, last = reasons(outcomes)
+    assert len(told) == MAX_REASONS
+    assert last == f"{9 - MAX_REASONS} for other reasons"
 
 
 @pytest.mark.parametrize(

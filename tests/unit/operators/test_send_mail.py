@@ -106,10 +106,10 @@ def test_a_template_file_that_is_not_there(run, sandbox):
         ({"record_id": "{{ none }}"}, "record_id: 'None'"),
         ({"module": "Products"}, "module: 'Products'"),
         ({"to": ""}, "to: a mail needs at least one recipient"),
-        ({"to": "ada"}, "to: 'ada' is no e-mail address"),
+        ({"to": "ada"}, "to: 'ada' is not a valid e-mail address"),
         ({"scheduled_time": "2036-12-24T18:00:00"}, "scheduled_time: '2036-12-24T18:00:00' has no offset"),
         ({"files": ["/nowhere/report.pdf"]}, "files: there is no file '/nowhere/report.pdf'"),
-        ({"files": 7}, "files: 7 is neither a path nor a list of paths"),
+        ({"files": 7}, "files: 7 is not a valid path or list of paths"),
         ({"files": ["x"] * 6, "attachments": ["y"] * 5}, "files: 11 attachments, but Bigin allows 10"),
         ({"on_unknown_outcome": "hope"}, "on_unknown_outcome: 'hope' must be one of check, fail, resend"),
         ({"bigin_conn_id": "nowhere"}, "nowhere"),
@@ -142,7 +142,7 @@ def test_a_dry_run_shows_who_would_get_the_mail_and_sends_nothing(run, sandbox, 
 
 
 def test_a_dry_run_finds_what_is_wrong(run, sandbox):
-    with pytest.raises(AirflowFailException, match="no e-mail address"):
+    with pytest.raises(AirflowFailException, match="not a valid e-mail address"):
         run(dry_run=True, to="ada")
     assert sandbox.mails() == []
 
