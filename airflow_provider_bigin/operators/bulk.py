@@ -177,7 +177,12 @@ class BiginBulkSendMailOperator(BiginMailOperator):
         ask_supervisor_one_by_one()
         path = to_output_path(self.preview_path, "preview_path", (".html",)) if self.preview_path else None
         limiter = ConcurrencyLimiter(self.max_concurrency, self.hook.clock)
-        preview = look_over(self._batch(limiter.call, context), limiter, self.max_concurrency)
+        preview = look_over(
+            self._batch(limiter.call, context),
+            limiter,
+            self.max_concurrency,
+            redirect_to=self.hook.settings.redirect_to,
+        )
         if path:
             with open_output(path) as page:
                 page.write(as_page(preview))

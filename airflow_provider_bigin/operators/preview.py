@@ -18,6 +18,7 @@ from airflow_provider_bigin.utils.html_text import html_to_text
 from airflow_provider_bigin.utils.markdown import paragraphs, table
 
 if TYPE_CHECKING:
+    from airflow_provider_bigin.api.mail import Address
     from airflow_provider_bigin.compose.rows import RowBatch
     from airflow_provider_bigin.delivery.limiter import ConcurrencyLimiter
 
@@ -66,11 +67,13 @@ class Preview:
 
     :param samples: the first mails that can be sent.
     :param failures: which rows make no mail, and why.
+    :param redirect_to: who would get all mails instead of their recipients.
     """
 
     total: int
     samples: list[Sample] = field(default_factory=list)
     failures: list[dict[str, Any]] = field(default_factory=list)
+    redirect_to: Address | None = None
 
     @property
     def ready(self) -> int:
@@ -94,13 +97,20 @@ class Preview:
         }
 
 
-def look_over(batch: RowBatch, limiter: ConcurrencyLimiter, max_concurrency: int) -> Preview:
+def look_over(
+    batch: RowBatch,
+    limiter: ConcurrencyLimiter,
+    max_concurrency: int,
+    *,
+    redirect_to: Address | None = None,
+) -> Preview:
     """
     Make all mails of a batch as if they were to be sent.
 
+    :param redirect_to: of the connection.
     :raises BiginError: if something is wrong that concerns more than one row.
     """
-    preview = Preview(len(batch))
+    preview = Preview(len(batch), redirect_to=redirect_to)
     pool = ThreadPoolExecutor(max_concurrency, "compose")
     try:
         # In blocks, so that not all mails are in memory.
@@ -144,6 +154,9 @@ def as_markdown(preview: Preview) -> str:
 
 def _parts(preview: Preview) -> Iterator[str]:
     yield f"**{preview.describe()}.**"
+    if preview.redirect_to:
+        yield "The connection sends all of them to this address instead of their recipients:"
+        yield paragraphs(str(preview.redirect_to))
     if failures := preview.failures[:MAX_SHOWN]:
         yield f"Rows that cannot be sent{_only_first(failures, len(preview.failures))}:"
         yield table(

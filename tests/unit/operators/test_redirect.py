@@ -10,6 +10,7 @@ from airflow_provider_bigin.api import errors
 from airflow_provider_bigin.notifications.bigin import BiginNotifier
 from airflow_provider_bigin.utils.emailer import send_email
 from airflow_provider_bigin.version_compat import AirflowFailException
+from tests.task_instance import TaskInstance
 from tests.unit.operators.rows import people, statuses
 
 ADA = "5000000000000000101"
@@ -124,3 +125,12 @@ def test_a_bulk_mailing_leaves_once_to_one_address(make_bulk_instance, kill_afte
         f"[for p{number}@example.org] Hello" for number in range(4)
     ]
     assert caplog.text.count("instead of its recipients") == 1  # not for each of them
+
+
+def test_a_dry_run_says_so(redirect, make_bulk_task, sandbox, tmp_path):
+    redirect()
+    page = tmp_path / "preview.html"
+    task = make_bulk_task(people(sandbox, 2), dry_run=True, preview_path=page)
+    result = TaskInstance(task, store=None, start=sandbox.now()).run()
+    assert "`Staging <staging@example.com>`" in result["preview"]
+    assert "Staging &lt;staging@example.com&gt; instead" in page.read_text()
