@@ -25,7 +25,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
-.PHONY: help demo ui test test-airflow coverage test-unit test-system test-peer fault-run bench lint types format environment constraints build clean
+.PHONY: help demo ui test test-airflow coverage test-unit test-system test-peer fault-run bench docs lint types format environment constraints build clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1:\2/p' $(MAKEFILE_LIST) | awk -F: '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -38,7 +38,7 @@ demo: $(READY) ## run the example DAGs against a local Bigin and show the mails
 ui: $(READY) ## Airflow in the browser, with a local Bigin and the example DAGs, or yours (DAGS=folder)
 	@$(BIN)/python scripts/ui.py
 
-test: lint types test-airflow ## lint, types, and all tests
+test: lint types docs test-airflow ## lint, types, the site, and all tests
 
 test-airflow: $(READY) ## all tests on one line of Airflow (AIRFLOW=2.11)
 	$(PYTEST)
@@ -61,6 +61,9 @@ fault-run: $(READY) ## all schedules of two faults, and 500 random ones in each 
 
 bench: $(READY) ## benchmarks, side by side with other providers
 	@$(BIN)/python -m benchmarks
+
+docs: $(READY) ## the site, into docs/_build; a dead link is an error
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --jobs 2 docs docs/_build
 
 lint: $(READY) ## ruff and bandit
 	$(BIN)/ruff check
@@ -106,4 +109,4 @@ constraints: $(READY) ## resolve the pins of every line of Airflow, and those of
 		--constraints constraints/airflow-$(NEWEST).txt --output-file constraints/peer.txt constraints/peer.in
 
 clean: ## remove the environments and everything that was made
-	rm -rf .venv .venv-* .airflow dist .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-* .airflow dist docs/_build .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -91,7 +91,13 @@ def get_provider_info() -> dict[str, Any]:
         "name": "Bigin by Zoho CRM",
         "description": "Send mail through Bigin by Zoho CRM: once, and only once.",
         "integrations": [
-            {"integration-name": "Bigin", "external-doc-url": DOCUMENTATION, "tags": ["service"]},
+            {
+                "integration-name": "Bigin",
+                "external-doc-url": DOCUMENTATION,
+                "how-to-guide": ["/docs/how-to/index.md"],
+                "logo": "/docs/images/logo.svg",
+                "tags": ["service"],
+            },
         ],
         "hooks": [{"integration-name": "Bigin", "python-modules": ["airflow_provider_bigin.hooks.bigin"]}],
         "operators": [

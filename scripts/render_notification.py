@@ -1,4 +1,4 @@
-"""Render a notification's default body as the pictures of docs/notifications.md, with a headless Chromium."""
+"""Render a notification's default body as the docs show it, with a headless Chromium."""
 
 from __future__ import annotations
 

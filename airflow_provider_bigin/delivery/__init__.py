@@ -3,8 +3,8 @@ Each mail leaves once, over all tries of a task.
 
 A mail cannot be unsent, Bigin has no idempotency key, and Airflow retries everything. So before every POST an
 **intent** is written down, after it the outcome; and what was left open, by a lost answer or a worker that
-died, is looked for among the record's e-mails before anything is sent again. ``docs/delivery.md`` says what
-that means for users.
+died, is looked for among the record's e-mails before anything is sent again.
+``docs/explanation/delivery.md`` says what that means for users.
 
 ==============  =================================================================================
 module          holds

@@ -79,7 +79,7 @@ class BiginHook(BaseHook):
     .. seealso::
         - https://www.bigin.com/developer/docs/apis/v2/
         - :class:`~airflow_provider_bigin.operators.bigin.BiginSendMailOperator`, which also keeps a retry
-        from mailing twice
+          from mailing twice
 
     .. code-block:: python
 
