@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tarfile
 import zipfile
 from email.message import Message
@@ -51,8 +52,16 @@ def test_the_wheel_holds_the_licence(wheel):
 def test_the_metadata_is_what_an_index_accepts(wheel):
     name = f"airflow_provider_bigin-{__version__}.dist-info/METADATA"
     metadata = Metadata.from_email(wheel.read(name), validate=True)
-    assert metadata.description == (ROOT / "README.md").read_text()
+    assert metadata.description.startswith("# airflow-provider-bigin\n")
     assert metadata.description_content_type == "text/markdown"
+
+
+def test_the_text_on_an_index_links_to_no_file_of_the_repository(metadata):
+    text = metadata.get_payload()
+    targets = re.findall(r"\]\(([^)]*)\)|(?:src|href)=\"([^\"]*)", text)
+    assert targets
+    assert all(target.startswith("https://") for pair in targets for target in pair if target)
+    assert "Changelog, how to contribute" in text
 
 
 def test_no_requirement_has_an_upper_cap(metadata):
