@@ -1,4 +1,4 @@
-"""The example DAG of many mails."""
+"""The example DAGs, which are shown in the docs as well."""
 
 from __future__ import annotations
 
@@ -6,9 +6,22 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.timeout(300)  # Airflow starts several times
+pytestmark = pytest.mark.timeout(600)  # Airflow starts several times
 
 EXAMPLES = Path(__file__).parents[2] / "example_dags"
+
+
+@pytest.mark.parametrize(
+    ("dag_id", "recipients"),
+    [
+        ("bigin_send_mail", {"ada.lovelace@example.org"}),
+        ("bigin_report", {"grace.hopper@example.org"}),
+        ("bigin_notify", {"ada.lovelace@example.org", "sales@example.org"}),
+    ],
+)
+def test_an_example(run_dag, sandbox, dag_id, recipients):
+    assert {state for *_, state in run_dag(dag_id, EXAMPLES)} == {"success"}
+    assert {mail["to"][0]["email"] for mail in sandbox.mails()} == recipients
 
 
 def test_the_example_of_many_mails(run_dag, sandbox):
