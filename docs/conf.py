@@ -12,7 +12,7 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.viewcode"]
 exclude_patterns = ["_build"]
 nitpicky = True
 
-myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist", "html_image"]
+myst_enable_extensions = ["attrs_inline", "html_image"]
 myst_heading_anchors = 4
 
 autodoc_member_order = "bysource"
