@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from airflow_provider_bigin.version_compat import AirflowFailException
@@ -27,11 +29,10 @@ def store(tmp_path):
 
 
 @pytest.fixture
-def counts():
+def counts(monkeypatch):
     counts = Counts()
-    stats.initialize(factory=lambda: counts, export_legacy_names=False)
-    yield counts
-    stats.initialize(factory=Counts, export_legacy_names=False)
+    monkeypatch.setattr(sys.modules[stats.incr.__module__], "_backend", counts)
+    return counts
 
 
 def test_mails_are_counted_by_outcome(make_bulk_instance, sandbox, clock, counts):

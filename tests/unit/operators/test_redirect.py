@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 import pytest
+from airflow import DAG
 
 from airflow_provider_bigin.api import errors
 from airflow_provider_bigin.notifications.bigin import BiginNotifier
@@ -51,7 +52,9 @@ def test_nobody_else_gets_the_mail_and_its_subject_says_whom_it_was_for(
 def test_wherever_it_is_sent(send, hook, make_instance, sandbox, redirect):
     redirect()
     if send == "notifier":
-        BiginNotifier(to="ada.lovelace@example.org", subject="s", content="c ")({})
+        BiginNotifier(to="ada.lovelace@example.org", subject="s", content="c ")(
+            {"dag": DAG("d", schedule=None)}
+        )
     elif send == "backend":
         send_email(["ada.lovelace@example.org", "grace.hopper@example.org"], "s", "c", cc="cc@example.org")
     elif send == "hook":
