@@ -19,7 +19,8 @@ HOME = Path(os.environ["AIRFLOW_HOME"])
 
 @dataclass(frozen=True)
 class Sandbox:
-    """A running sandbox.
+    """
+    A running sandbox.
 
     :param url: where its inbox is.
     :param connection: the Airflow connection to it, as JSON.
@@ -31,7 +32,8 @@ class Sandbox:
 
 @contextlib.contextmanager
 def sandbox(database: Path, port: int = 0) -> Iterator[Sandbox]:
-    """Run a sandbox until the context is left.
+    """
+    Run a sandbox until the context is left.
 
     :param database: the file that keeps its mails.
     :param port: 0 takes a free one.
@@ -73,7 +75,8 @@ class AirflowFailedError(Exception):
 
 
 def airflow(command: str, log: Path, env: Mapping[str, str], seconds: float = 180) -> None:
-    """Run a command of Airflow with its output in a file.
+    """
+    Run a command of Airflow with its output in a file.
 
     :param command: what follows ``airflow``.
     :param log: the file.

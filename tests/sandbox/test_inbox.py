@@ -173,7 +173,7 @@ def test_a_search_finds_texts_of_all_fields(sandbox, bigin: Client, text, found)
     bigin.sent(subject='50%_"<b>', to=[{"email": "other@example.org"}], content="hello")
     answer = requests.get(sandbox.url, params={"search": text}, timeout=10).text
     assert answer.count('class="subject"') == found
-    assert ("No mail has this text" in answer) == (not found)
+    assert ("No mail contains this text" in answer) == (not found)
     assert f'value="{html.escape(text).replace("&quot;", "&#34;")}"' in answer
 
 
