@@ -1,4 +1,4 @@
-"""The ``Emails`` related list, from which a client learns what became of a mail."""
+"""The ``Emails`` related list, from which a client learns the status of a mail."""
 
 from __future__ import annotations
 
