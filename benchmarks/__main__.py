@@ -1,4 +1,4 @@
-"""The benchmarks that need no running Airflow, one after the other."""
+"""The benchmarks that do not need a running Airflow, one after the other."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from benchmarks import bulk, imports, send_mail
 
 
 def main() -> None:
+    """Run the benchmarks."""
     for benchmark in (imports, send_mail, bulk):
         print(f"\n== {benchmark.__name__}", flush=True)
         benchmark.main()

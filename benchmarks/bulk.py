@@ -1,11 +1,11 @@
 """
-Many mails by one task: time, CPU time and memory, beside the same mails through other means.
+Measure the time, CPU time, and memory of many mails from one task, compared with other ways to send them.
 
-``time``: wall and CPU time against the bound (mails x latency / mails at a time), against Airflow's
-``HttpOperator`` with its hook in a loop, and against a bare ``requests.Session`` in a loop. ``memory``: the
-peak of many mails over that of few, and how often state is written.
+``time``: wall and CPU time compared with the lower bound (mails x latency / concurrency), with a loop over
+the hook of Airflow's ``HttpOperator``, and with a loop over a bare ``requests.Session``. ``memory``: the
+peak for many mails compared with that for few, and how often state is written.
 
-Each measurement has a process of its own. ``python -m tests.faults.bulk`` shows how SIGKILLs are survived.
+Each measurement runs in its own process. ``python -m tests.faults.bulk`` shows how SIGKILLs are survived.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from typing import Any
 from tests.sandbox_control import SandboxControl, sandbox_process
 
 CONTENT = "<p>Dear {{ mail.name }},</p>" + "<p>Your invoice is due.</p>" * 100
-AT_A_TIME = 5
+CONCURRENCY = 5
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What one way to send mails has cost."""
+    """The cost of one way to send mails."""
 
     mails: int
     seconds: float
@@ -40,17 +40,20 @@ class Cost:
     writes: int | None
 
     def __str__(self) -> str:
-        cpu = f"{self.cpu_seconds / self.mails * 1000:.2f} ms CPU a mail"
+        cpu = f"{self.cpu_seconds / self.mails * 1000:.2f} ms CPU per mail"
         return f"{self.mails} mails in {self.seconds:.2f} s, {cpu}, peak {self.peak_mebibytes:.1f} MiB"
 
 
 def main() -> None:
+    """Run the benchmark that the command line asks for."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", nargs="?", choices=("time", "memory"), help="both if not given")
-    parser.add_argument("--mails", type=int, help="1,000 of each for time, 10,000 for memory")
-    parser.add_argument("--latency", type=float, default=0.2, help="seconds that Bigin takes to answer")
+    parser.add_argument("what", nargs="?", choices=("time", "memory"), help="default: both")
+    parser.add_argument("--mails", type=int, help="default: 1,000 for time, 10,000 for memory")
+    parser.add_argument(
+        "--latency", type=float, default=0.2, help="seconds Bigin takes to respond (default: %(default)s)"
+    )
     arguments = parser.parse_args()
     with sandbox_process() as sandbox:
         sandbox.settings(token_limits=False)
@@ -61,31 +64,33 @@ def main() -> None:
 
 
 def compare_time(sandbox: SandboxControl, mails: int, latency: float) -> None:
+    """Print the time of each way to send the mails."""
     sandbox.settings(latency=latency)
     costs = {way: measure(way, sandbox, mails) for way in (bulk_operator, session_loop, http_hook_loop)}
     for way, cost in costs.items():
         print(f"{way.__name__:15} {cost}")
     ours = costs[bulk_operator]
-    bound = mails * latency / AT_A_TIME
-    print(f"bound {bound:.1f} s: the bulk operator took {ours.seconds / bound:.3f} times as long")
+    bound = mails * latency / CONCURRENCY
+    print(f"lower bound {bound:.1f} s: the bulk operator took {ours.seconds / bound:.3f} times as long")
     for way in (session_loop, http_hook_loop):
         cost = costs[way]
         print(
-            f"than the bulk operator, {way.__name__} took {cost.seconds / ours.seconds:.2f} times as long"
+            f"{way.__name__} took {cost.seconds / ours.seconds:.2f} times as long as the bulk operator"
             f" and {cost.cpu_seconds / ours.cpu_seconds:.2f} times the CPU time"
         )
 
 
 def compare_memory(sandbox: SandboxControl, mails: int) -> None:
+    """Print the peak memory for few and for many mails."""
     few, many = measure(bulk_operator, sandbox, 100), measure(bulk_operator, sandbox, mails)
     print(few)
     print(many)
     print(f"peak {many.peak_mebibytes - few.peak_mebibytes:.1f} MiB more for {mails} mails than for 100")
-    print(f"{many.writes} writes of state, one for {mails / (many.writes or 1):.0f} mails")
+    print(f"{many.writes} state writes, one per {mails / (many.writes or 1):.0f} mails")
 
 
 def measure(way: Callable[[list[dict[str, str]]], None], sandbox: SandboxControl, mails: int) -> Cost:
-    """Send mails in one way, in a process of its own."""
+    """Send mails in one way, in a separate process."""
     os.environ["AIRFLOW_CONN_BIGIN_DEFAULT"] = json.dumps(sandbox.connection())
     os.environ["AIRFLOW_CONN_HTTP_DEFAULT"] = json.dumps({"conn_type": "http", "host": sandbox.url})
     os.environ["AIRFLOW__BIGIN__TOKEN_CACHE"] = "none"
@@ -101,7 +106,7 @@ def measure(way: Callable[[list[dict[str, str]]], None], sandbox: SandboxControl
 
 
 def spend(way: Callable[[list[dict[str, str]]], Any], rows: list[dict[str, str]]) -> Cost:
-    """Send mails and tell the cost, without that of the imports."""
+    """Send mails and return the cost, without that of the imports."""
     logging.disable(logging.INFO)
     send = way(rows[1:])
     way(rows[:1])()
@@ -117,6 +122,7 @@ def spend(way: Callable[[list[dict[str, str]]], Any], rows: list[dict[str, str]]
 
 
 def bulk_operator(rows: list[dict[str, str]]) -> Callable[[], int]:
+    """Prepare the bulk operator; sending returns the number of state writes."""
     from airflow_provider_bigin.operators.bigin import BiginBulkSendMailOperator
     from tests.task_instance import StateStore, TaskInstance
 
@@ -126,7 +132,7 @@ def bulk_operator(rows: list[dict[str, str]]) -> Callable[[], int]:
         subject="Invoice of {{ mail.name }}",
         content=CONTENT,
         from_email="ada@example.com",
-        max_concurrency=AT_A_TIME,
+        max_concurrency=CONCURRENCY,
     )
     store = StateStore(Path(tempfile.mkdtemp()) / "state.db")
     instance = TaskInstance(operator, store=store, start=time.time())
@@ -139,6 +145,7 @@ def bulk_operator(rows: list[dict[str, str]]) -> Callable[[], int]:
 
 
 def session_loop(rows: list[dict[str, str]]) -> Callable[[], None]:
+    """Prepare a loop over a bare ``requests.Session``."""
     import requests
 
     session = requests.Session()
@@ -154,6 +161,7 @@ def session_loop(rows: list[dict[str, str]]) -> Callable[[], None]:
 
 
 def http_hook_loop(rows: list[dict[str, str]]) -> Callable[[], None]:
+    """Prepare a loop over the hook of Airflow's ``HttpOperator``."""
     from airflow.providers.http.operators.http import HttpOperator
 
     url, headers = endpoint()
@@ -172,7 +180,7 @@ def http_hook_loop(rows: list[dict[str, str]]) -> Callable[[], None]:
 
 
 def endpoint() -> tuple[str, dict[str, str]]:
-    """Return where a mail is posted to and the headers, with an access token."""
+    """Return the URL to post a mail to and the headers, with an access token."""
     from airflow_provider_bigin.hooks.bigin import BiginHook
 
     hook = BiginHook()
@@ -182,7 +190,7 @@ def endpoint() -> tuple[str, dict[str, str]]:
 
 
 def body(row: dict[str, str]) -> dict[str, Any]:
-    """Write the request that the operator makes of a row."""
+    """Return the request body that the operator sends for a row."""
     return {
         "data": [
             {

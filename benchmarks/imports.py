@@ -1,8 +1,8 @@
 """
-CPU time to import the operator over Airflow's bare ``BaseOperator``, beside other providers'.
+Measure the CPU time to import the operator on top of ``BaseOperator``, compared with other providers.
 
-Each import happens in a new process, the modules in turn, so that all meet the same machine; the best of the
-rounds counts.
+Each import runs in a new process, with the modules in turn so that all meet the same load; the best round
+counts.
 """
 
 from __future__ import annotations
@@ -22,12 +22,14 @@ SCRIPT = "import time; start = time.process_time(); {statement}; print(time.proc
 
 
 def seconds_to_import(statement: str) -> float:
+    """Return the CPU time that an import takes in a new process."""
     script = SCRIPT.format(statement=statement)
     done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
     return float(done.stdout.split()[-1])
 
 
 def main() -> None:
+    """Print the CPU time of each import."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
     rounds = parser.parse_args().rounds

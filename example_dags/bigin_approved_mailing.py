@@ -1,8 +1,8 @@
 """
-A mailing that leaves when a person has seen it and agrees.
+A mailing that is sent once a person has reviewed and approved it.
 
-The mails are composed and shown on Airflow's page of the task ``approve``, under *Required Actions*. Needs
-Airflow 3.1 or later; on others this file has no DAG.
+The mails are composed and shown on the page of the task ``approve`` in Airflow, under *Required Actions*.
+Needs Airflow 3.1 or later; on earlier versions this file defines no DAG.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """
-Personalised mails to all contacts that a search finds, and a summary to oneself.
+Personalized mails to all contacts that a search finds, and a summary to the sales team.
 
-The mails go out several at a time, and each of them once: a retry sends only what is left.
+Several mails go out at a time, and each of them once: a retry sends only those that are left.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Tell people what became of tasks, and wait until a mail has left."""
+"""Notify people about the outcome of tasks, and wait until a mail has been sent."""
 
 from __future__ import annotations
 

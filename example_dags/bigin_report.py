@@ -1,8 +1,8 @@
 """
-A weekly report: text from a template file, figures and a chart from an upstream task, a file attached, sent
-two hours after the run.
+A weekly report with a chart and an attachment, sent two hours after the run.
 
-``content`` names a file beside this one; everything in it and in the other arguments is a Jinja template.
+Its figures, chart, and attachment come from an upstream task; ``content`` names a template file beside this
+one. That file and all other arguments are Jinja templates.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from airflow_provider_bigin.operators.bigin import BiginSendMailOperator
 
 
 def bar_chart(values: list[float], height: int = 120) -> bytes:
-    """Draw a bar for each value, as a PNG file that needs no library; matplotlib draws nicer ones."""
+    """Draw a bar for each value as a PNG image, without a library; matplotlib draws nicer ones."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -52,8 +52,8 @@ with DAG(
 ):
 
     @task
-    def summarise() -> dict[str, object]:
-        """Count what happened, write it to a file and draw it."""
+    def summarize() -> dict[str, object]:
+        """Total the week's orders, write them to a file, and draw a chart."""
         orders = [("2041", 120.0), ("2042", 80.5), ("2043", 310.0)]
         amounts = [amount for _, amount in orders]
         folder = Path(tempfile.mkdtemp())
@@ -62,7 +62,7 @@ with DAG(
         (folder / "orders.png").write_bytes(bar_chart(amounts))
         return {"orders": len(orders), "total": sum(amounts), "folder": str(folder)}
 
-    figures = summarise()
+    figures = summarize()
 
     report = BiginSendMailOperator(
         task_id="report",
@@ -72,8 +72,8 @@ with DAG(
         reply_to="Sales desk <sales@example.com>",
         subject="Orders of the week of {{ ds }}",
         content="templates/report.html",
-        files=["{{ ti.xcom_pull(task_ids='summarise')['folder'] }}/orders.csv"],
-        images={"orders": "{{ ti.xcom_pull(task_ids='summarise')['folder'] }}/orders.png"},
+        files=["{{ ti.xcom_pull(task_ids='summarize')['folder'] }}/orders.csv"],
+        images={"orders": "{{ ti.xcom_pull(task_ids='summarize')['folder'] }}/orders.png"},
         scheduled_time="{{ (dag_run.start_date + macros.timedelta(hours=2)).isoformat() }}",
     )
 

@@ -1,4 +1,4 @@
-"""Runs each example DAG with ``airflow dags test`` against a sandbox, and shows the mails that arrived."""
+"""Run each example DAG with ``airflow dags test`` against a sandbox and show the mails that arrived."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from local import EXAMPLES, HOME, AirflowFailedError, airflow, environment, sand
 
 INBOX = HOME / "inbox.db"
 MAILS_SHOWN = 2
-#: DAGs that wait until somebody clicks in the web interface.
+#: DAGs that wait for somebody to click in the web interface.
 ASK_A_PERSON = {"bigin_approved_mailing"}
 
 
@@ -42,7 +42,7 @@ def main() -> None:
     except AirflowFailedError as error:
         sys.exit(f"\n{error}")
     except KeyboardInterrupt:
-        sys.exit("\nEnded.")
+        sys.exit("\nStopped.")
     for dag in dags:
         print(summary(dag, mails))
     print(f"\nThe inbox    {shlex.join(map(shown, sandbox_command(INBOX)))}")
@@ -51,12 +51,12 @@ def main() -> None:
 
 
 def database(name: str) -> Path:
-    """Return the file of a database: one for each DAG, as the DAGs run side by side."""
+    """Return the file of a database, one per DAG because the DAGs run in parallel."""
     return HOME / f"{name}.db"
 
 
 def make_database() -> None:
-    """Create the database that the DAGs get a copy of, once for each version of Airflow."""
+    """Create the database that each DAG gets a copy of, once per version of Airflow."""
     pristine = database(version("apache-airflow"))
     if not pristine.exists():
         print("  airflow db migrate, the first time only", flush=True)
@@ -67,7 +67,7 @@ def make_database() -> None:
 
 
 def run(dag: str, connection: str) -> Path:
-    """Run a DAG and return the file with Airflow's log."""
+    """Run a DAG and return the file with Airflow's output."""
     started = time.monotonic()
     log = HOME / f"{dag}.log"
     shutil.copy(database(version("apache-airflow")), database(dag))
@@ -78,16 +78,16 @@ def run(dag: str, connection: str) -> Path:
 
 
 def environment_with(metadata: Path, **variables: str) -> dict[str, str]:
-    """Return the environment of an Airflow with a database of its own."""
+    """Return the environment of an Airflow with its own database."""
     return environment(AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{metadata}", **variables)
 
 
 def summary(dag: str, mails: list[dict[str, Any]]) -> str:
-    """Return what a DAG pushed to XCom and the mails it is about."""
+    """Return a summary of the mails that a DAG sent and the XComs that name them."""
     pushed = xcoms(dag)
     arrived = [mail for mail in reversed(mails) if any(mail["message_id"] in value for _, _, value in pushed)]
     if not arrived:
-        sys.exit(f"\n{dag} pushed no message_id of a mail that arrived: {pushed}")
+        sys.exit(f"\n{dag} did not push the message_id of any mail that arrived: {pushed}")
     lines = ["", dag]
     for mail in arrived[:MAILS_SHOWN]:
         task, key = next((task, key) for task, key, value in pushed if mail["message_id"] in value)
@@ -103,7 +103,7 @@ def summary(dag: str, mails: list[dict[str, Any]]) -> str:
 
 
 def xcoms(dag: str) -> list[tuple[str, str, str]]:
-    """Return task, key and JSON value of all that a DAG pushed, those named ``message_id`` first."""
+    """Return the task, key, and JSON value of each XCom of a DAG, those named ``message_id`` first."""
     with sqlite3.connect(database(dag)) as metadata:
         return metadata.execute(
             "SELECT task_id, key, CAST(value AS TEXT) FROM xcom"
@@ -112,7 +112,7 @@ def xcoms(dag: str) -> list[tuple[str, str, str]]:
 
 
 def described(mail: Mapping[str, Any]) -> list[str]:
-    """Return the lines that show a mail, without the fields that it does not have."""
+    """Return the lines that show a mail, without its empty fields."""
     fields = {
         "From": address(mail["from"]),
         "To": addresses(mail["to"]),
@@ -128,7 +128,7 @@ def described(mail: Mapping[str, Any]) -> list[str]:
 
 
 def field(name: str, value: str) -> str:
-    """Return a line, or several, of the summary."""
+    """Return a field of the summary, wrapped."""
     return textwrap.fill(
         value,
         110,

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Prints a Python that the given line of Airflow runs on: find_python.sh 2.11
-# PYTHON=3.10 asks for one version, PYTHON=/path/to/python for one program.
+# Prints a Python that the given Airflow version supports: find_python.sh 2.11
+# PYTHON=3.10 selects a version, PYTHON=/path/to/python an executable.
 set -eu
 
 airflow=$1
@@ -9,7 +9,7 @@ case $airflow in
     *) newest=13 ;;
 esac
 
-# By running it, as a shim of pyenv may exist that does not run; and Debian's Python may come without venv.
+# Try to run it: a pyenv shim may exist but not run, and Debian's Python may come without venv.
 suits() {
     "$1" -c "import sys, venv, ensurepip, sqlite3; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, $newest))" \
         2>/dev/null
@@ -31,8 +31,8 @@ done
 
 echo "Airflow $airflow needs Python 3.10 to 3.$newest, with its venv module (on Debian: apt install python3-venv)." >&2
 if [ -n "${PYTHON:-}" ]; then
-    echo "PYTHON=$PYTHON is not one, or is not there." >&2
+    echo "PYTHON=$PYTHON is not a suitable version or was not found." >&2
 else
-    echo "None was found; PYTHON=/path/to/python names one." >&2
+    echo "None was found; set PYTHON=/path/to/python." >&2
 fi
 exit 1

@@ -1,4 +1,4 @@
-"""A sandbox and an Airflow of its own, for the demo and the user interface."""
+"""A sandbox and a separate Airflow, for ``make demo`` and ``make ui``."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "example_dags"
-#: Set by the Makefile, for each target another directory.
+#: Set by the Makefile, to a different directory for each target.
 HOME = Path(os.environ["AIRFLOW_HOME"])
 
 
 @dataclass(frozen=True)
 class Sandbox:
-    """A running sandbox.
+    """
+    A running sandbox.
 
-    :param url: where its inbox is.
+    :param url: the URL of its inbox.
     :param connection: the Airflow connection to it, as JSON.
     """
 
@@ -31,13 +32,14 @@ class Sandbox:
 
 @contextlib.contextmanager
 def sandbox(database: Path, port: int = 0) -> Iterator[Sandbox]:
-    """Run a sandbox until the context is left.
+    """
+    Run a sandbox until the context exits.
 
-    :param database: the file that keeps its mails.
-    :param port: 0 takes a free one.
+    :param database: the file for its data.
+    :param port: the port; 0 picks a free one.
     """
     command = [*sandbox_command(database), "--port", str(port)]
-    # In a session of its own, so that Ctrl-C does not end it before the tasks that speak to it.
+    # In its own session, so that Ctrl-C does not stop it before the tasks that use it.
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
         try:
             assert process.stdout
@@ -51,12 +53,12 @@ def sandbox(database: Path, port: int = 0) -> Iterator[Sandbox]:
 
 
 def sandbox_command(database: Path) -> list[str]:
-    """Return the command that runs a sandbox on a file."""
+    """Return the command that runs a sandbox with a database file."""
     return [sys.executable, "-m", "airflow_provider_bigin.sandbox", "--db", str(database)]
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """Return the environment of Airflow's commands, which start one another by name."""
+    """Return the environment for Airflow's commands, which start each other by name."""
     return {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
@@ -66,20 +68,21 @@ def environment(**variables: str) -> dict[str, str]:
 
 
 class AirflowFailedError(Exception):
-    """A command of Airflow failed; the text holds the end of its output."""
+    """An Airflow command failed; the message includes the end of its output."""
 
     def __init__(self, command: str, log: Path) -> None:
-        super().__init__(f"{tail(log)}\n\nairflow {command} failed. The whole log is in {shown(log)}")
+        super().__init__(f"{tail(log)}\n\nairflow {command} failed. The full log is in {shown(log)}")
 
 
 def airflow(command: str, log: Path, env: Mapping[str, str], seconds: float = 180) -> None:
-    """Run a command of Airflow with its output in a file.
+    """
+    Run an Airflow command and write its output to a file.
 
     :param command: what follows ``airflow``.
-    :param log: the file.
+    :param log: the file for its output.
     :param env: see :func:`environment`.
-    :param seconds: it may take.
-    :raises AirflowFailedError: if it fails.
+    :param seconds: the timeout.
+    :raises AirflowFailedError: if it fails or times out.
     """
     arguments = [sys.executable, "-m", "airflow", *command.split()]
     with log.open("w") as output:
@@ -95,5 +98,5 @@ def tail(path: Path, lines: int = 30) -> str:
 
 
 def shown(path: Path | str) -> str:
-    """Return a path as seen from where ``make`` was called."""
+    """Return a path relative to the directory in which ``make`` was run."""
     return str(path).removeprefix(f"{Path.cwd()}/")

@@ -1,4 +1,4 @@
-"""Render the connection form of Airflow 3 as the picture of the docs, with a headless Chromium."""
+"""Render the connection form of Airflow 3 as shown in the docs, with headless Chromium."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from local import HOME, ROOT, airflow, environment
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 
-PICTURE = ROOT / "docs" / "images" / "connection-form.png"
+IMAGE = ROOT / "docs" / "images" / "connection-form.png"
 SWITCHES = "--headless --no-sandbox --disable-gpu --hide-scrollbars --window-size=1000,2000"
 FIELDS = {
     "connection_id": "bigin_default",
@@ -24,7 +24,7 @@ FIELDS = {
 
 
 def main() -> None:
-    """Fill in the form of a new connection and write the picture."""
+    """Fill in the form of a new connection and write the image."""
     HOME.mkdir(parents=True, exist_ok=True)
     with web_interface() as url, browser() as page:
         page.get(f"{url}/connections")
@@ -35,12 +35,12 @@ def main() -> None:
         for name, text in FIELDS.items():
             page.find_element(By.NAME, name).send_keys(text)
         page.execute_script("document.activeElement.blur()")
-        page.find_element(By.XPATH, "//*[@role='dialog']").screenshot(str(PICTURE))
+        page.find_element(By.XPATH, "//*[@role='dialog']").screenshot(str(IMAGE))
 
 
 @contextlib.contextmanager
 def web_interface() -> Iterator[str]:
-    """Run Airflow's API server, in which nobody has to log in, until the context is left."""
+    """Run Airflow's API server without a login until the context exits."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     env = environment(
@@ -67,14 +67,14 @@ def web_interface() -> Iterator[str]:
 
 
 def listens(port: int) -> bool:
-    """Return whether a server of this machine takes connections."""
+    """Return whether a server on this machine accepts connections."""
     with socket.socket() as client:
         return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 @contextlib.contextmanager
 def browser() -> Iterator[webdriver.Chrome]:
-    """Open a browser, which waits for what is not yet on a page."""
+    """Open a browser that waits for elements that are not on the page yet."""
     options = webdriver.ChromeOptions()
     options.binary_location = shutil.which("chromium") or ""
     for switch in SWITCHES.split():
@@ -85,7 +85,7 @@ def browser() -> Iterator[webdriver.Chrome]:
 
 
 def click(page: webdriver.Chrome, xpath: str) -> None:
-    """Click on what is or will be on the page."""
+    """Click on an element that is or will be on the page."""
     page.find_element(By.XPATH, xpath).click()
 
 

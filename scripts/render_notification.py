@@ -1,4 +1,4 @@
-"""Render a notification's default body as the docs show it, with a headless Chromium."""
+"""Render a notification's default body as shown in the docs, with headless Chromium."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ CONTEXT = {
 
 
 def main() -> None:
-    """Write a picture for each screen."""
+    """Write an image for each screen."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--browser", default="chromium")
     browser = parser.parse_args().browser
@@ -41,7 +41,7 @@ def main() -> None:
         mail = Path(folder, "mail.html")
         mail.write_text(as_html(read_context(CONTEXT)))
         for name, (width, height) in SCREENS.items():
-            # Chromium's own windows have a minimum width, frames in them have none.
+            # Chromium's windows have a minimum width; frames in them do not.
             page = Path(folder, f"{name}.html")
             page.write_text(
                 f'<body style="margin:0"><iframe src="{mail.name}" width="{width}" height="{height}"'

@@ -1,6 +1,7 @@
 """
-Runs Airflow with its web interface, the example DAGs or those of the folder ``DAGS``, and a sandbox, until
-Ctrl-C.
+Run Airflow with its web interface and a sandbox until Ctrl-C.
+
+Its DAGs are those of the folder ``DAGS``, or the example DAGs.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from local import EXAMPLES, HOME, AirflowFailedError, airflow, environment, sand
 from airflow_provider_bigin.cli.connections import EMPTY_FIELDS
 
 IS_AIRFLOW_3 = not version("apache-airflow").startswith("2.")
-# Not "airflow standalone", whose log servers listen to the network. Here all logs are on this disk anyway.
+# Not "airflow standalone", whose log servers listen on all interfaces. All logs are on this disk anyway.
 COMPONENTS = {
     "scheduler": "scheduler --skip-serve-logs",
     "triggerer": "triggerer --skip-serve-logs",
@@ -34,28 +35,28 @@ COMPONENTS = {
     ),
 }
 HEALTH = "api/v2/monitor/health" if IS_AIRFLOW_3 else "health"
-#: Makes the user and writes the password into a file, as "airflow standalone" does.
-MAKE_USER_OF_AIRFLOW_2 = """
+#: Creates a user and writes the password to a file, as "airflow standalone" does.
+CREATE_AIRFLOW_2_USER = """
 from airflow.providers.fab.auth_manager.cli_commands.utils import get_application_builder
 with get_application_builder() as builder:
     builder.sm.create_admin_standalone()
 """
-ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SECONDS_TO_SEE_A_DAG = 5
 SECONDS_TO_START = 180
 
 
 def main() -> None:
-    """Run everything, and end everything."""
-    for number in ENDING:
-        signal.signal(number, end)
+    """Run everything until Ctrl-C, then stop it."""
+    for number in STOP_SIGNALS:
+        signal.signal(number, interrupt)
     HOME.mkdir(parents=True, exist_ok=True)
     components: dict[str, subprocess.Popen[bytes]] = {}
     try:
         with sandbox(HOME / "inbox.db", free_port(8480)) as bigin:
             port = free_port(8080)
             env = configuration(port)
-            print(f"Airflow starts; its logs are in {shown(HOME)}", flush=True)
+            print(f"Starting Airflow; its logs are in {shown(HOME)}", flush=True)
             prepare(bigin.connection, env)
             try:
                 for name, command in COMPONENTS.items():
@@ -63,30 +64,31 @@ def main() -> None:
                 wait_until_healthy(port, components)
                 print(f"\n  Airflow    http://127.0.0.1:{port}   {login()}")
                 print(f"  The inbox  {bigin.url}")
-                print("\nThe connection is bigin_default. Ctrl-C ends it all.", flush=True)
+                print("\nThe connection is bigin_default. Press Ctrl-C to stop.", flush=True)
                 while True:
-                    complain_about_the_dead(components)
+                    exit_if_any_has_ended(components)
                     time.sleep(1)
             finally:
                 stop(components.values())
     except AirflowFailedError as error:
         sys.exit(f"\n{error}")
     except KeyboardInterrupt:
-        print("\nEnded.")
+        print("\nStopped.")
 
 
-def end(*_: object) -> None:
+def interrupt(*_: object) -> None:
     """
-    End at a signal, and only once: ``make`` passes on what its whole group gets, and the second one would
-    interrupt the ending.
+    Stop at a signal, and ignore any further ones.
+
+    ``make`` forwards signals that its whole process group gets; a second one would interrupt the shutdown.
     """
-    for number in ENDING:
+    for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
 def free_port(wanted: int) -> int:
-    """Return a port of 127.0.0.1: the one wanted, or another if it is taken."""
+    """Return a port of 127.0.0.1: the wanted one, or another if it is taken."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -97,7 +99,7 @@ def free_port(wanted: int) -> int:
 
 
 def configuration(port: int) -> dict[str, str]:
-    """Return the environment of an Airflow that listens on one port of 127.0.0.1 only."""
+    """Return the environment of an Airflow that listens only on one port of 127.0.0.1."""
     sections: dict[str, dict[str, object]] = {
         "core": {
             "dags_folder": Path(os.environ.get("DAGS") or EXAMPLES).resolve(),
@@ -139,7 +141,7 @@ def configuration(port: int) -> dict[str, str]:
 
 
 def prepare(connection: str, env: Mapping[str, str]) -> None:
-    """Create the database, put the connection to the sandbox into it, and make a user."""
+    """Create the database, add the connection to the sandbox, and create a user."""
     file = HOME / "connections.json"
     # The Test button of Airflow 3.3.2 answers "Bad Request" for a connection without a port.
     told = json.loads(connection)
@@ -150,7 +152,7 @@ def prepare(connection: str, env: Mapping[str, str]) -> None:
     if not IS_AIRFLOW_3:
         with log("user").open("wb") as output:
             subprocess.run(
-                [sys.executable, "-c", MAKE_USER_OF_AIRFLOW_2],
+                [sys.executable, "-c", CREATE_AIRFLOW_2_USER],
                 env=env,
                 stdout=output,
                 stderr=output,
@@ -164,7 +166,7 @@ def log(name: str) -> Path:
 
 
 def start(command: str, output: Path, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    """Start a command of Airflow, out of reach of the terminal's Ctrl-C."""
+    """Start an Airflow command that the terminal's Ctrl-C does not reach."""
     with output.open("wb") as file:
         return subprocess.Popen(
             [sys.executable, "-m", "airflow", *command.split()],
@@ -177,27 +179,27 @@ def start(command: str, output: Path, env: Mapping[str, str]) -> subprocess.Pope
 
 
 def wait_until_healthy(port: int, components: Mapping[str, subprocess.Popen[bytes]]) -> None:
-    """Return when Airflow calls all its components healthy."""
+    """Wait until Airflow reports all its components as healthy."""
     end = time.monotonic() + SECONDS_TO_START
     while not is_healthy(port):
-        complain_about_the_dead(components)
+        exit_if_any_has_ended(components)
         if time.monotonic() > end:
             sys.exit(f"Airflow did not start within {SECONDS_TO_START} s; its logs are in {shown(HOME)}")
         time.sleep(1)
 
 
 def is_healthy(port: int) -> bool:
-    """Return whether Airflow calls all its components healthy."""
+    """Return whether Airflow reports all its components as healthy."""
     try:
         health = requests.get(f"http://127.0.0.1:{port}/{HEALTH}", timeout=5).json()
     except requests.RequestException:
         return False
-    # The DAG processor of Airflow 2 is a part of the scheduler and has no status.
+    # In Airflow 2, the DAG processor is part of the scheduler and has no status.
     return all(component["status"] in ("healthy", None) for component in health.values())
 
 
 def login() -> str:
-    """Return the user and the password that Airflow made up."""
+    """Return the user and the password that Airflow generated."""
     if IS_AIRFLOW_3:
         users = json.loads((HOME / "simple_auth_manager_passwords.json.generated").read_text())
     else:
@@ -205,15 +207,15 @@ def login() -> str:
     return ", ".join(f"user {user}, password {password}" for user, password in users.items())
 
 
-def complain_about_the_dead(components: Mapping[str, subprocess.Popen[bytes]]) -> None:
-    """Exit with a component's last words if one has ended."""
+def exit_if_any_has_ended(components: Mapping[str, subprocess.Popen[bytes]]) -> None:
+    """Exit with the end of a component's log if the component has ended."""
     for name, process in components.items():
         if process.poll() is not None:
-            sys.exit(f"{tail(log(name))}\n\nairflow {name} ended. The whole log is in {shown(log(name))}")
+            sys.exit(f"{tail(log(name))}\n\nairflow {name} ended. The full log is in {shown(log(name))}")
 
 
 def stop(components: Iterable[subprocess.Popen[bytes]]) -> None:
-    """End processes and all that they started."""
+    """Stop processes and everything that they started."""
     processes = [psutil.Process(component.pid) for component in components if component.poll() is None]
     family = [*processes, *(child for process in processes for child in process.children(recursive=True))]
     for process in processes:

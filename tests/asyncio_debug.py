@@ -1,4 +1,4 @@
-"""Runs coroutines under asyncio's debug mode, which tells what has blocked the event loop."""
+"""Run coroutines in asyncio's debug mode, which reports what blocked the event loop."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MAX_BLOCK = 0.5
 
 
 def run_and_find_blocking(coroutine: Coroutine[Any, Any, Any]) -> tuple[Any, list[str]]:
-    """Run a coroutine; return its result, and asyncio's complaints."""
+    """Run a coroutine and return its result and asyncio's complaints."""
     complaints: list[str] = []
 
     class Listener(logging.Handler):

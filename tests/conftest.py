@@ -23,13 +23,13 @@ settings.load_profile("patient")
 
 @pytest.fixture(scope="session")
 def running_sandbox() -> Iterator[SandboxControl]:
-    """A sandbox that runs as long as the tests do."""
+    """Run a sandbox for the whole test session."""
     with sandbox_thread() as control:
         yield control
 
 
 @pytest.fixture
 def sandbox(running_sandbox: SandboxControl) -> SandboxControl:
-    """A sandbox as new."""
+    """Return a freshly reset sandbox."""
     running_sandbox.reset()
     return running_sandbox

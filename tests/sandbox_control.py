@@ -1,4 +1,4 @@
-"""A hand on a running sandbox, for tests and benchmarks."""
+"""Control of a running sandbox, for tests and benchmarks."""
 
 from __future__ import annotations
 
@@ -18,25 +18,27 @@ READY_WITHIN = 30.0
 
 
 class SandboxControl:
-    """The control API of a sandbox, as methods.
+    """
+    The control API of a sandbox, as methods.
 
-    :param url: where it listens.
-    :param password: for one that asks for a login.
+    :param url: its base URL.
+    :param password: needed only if it requires a login.
     """
 
     def __init__(self, url: str, password: str = "") -> None:
         self.url = url
-        #: Seconds that were let pass since the last reset.
+        #: Seconds by which the clock was advanced since the last reset.
         self.advanced = 0.0
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.auth = ("1000.SANDBOXCLIENT", password)
 
     def call(self, method: str, path: str, body: Any = None, **query: Any) -> Any:
-        """Call the control API and return its answer.
+        """
+        Call the control API and return the response.
 
-        :param path: what follows ``/sandbox``.
-        :raises requests.HTTPError: if it is refused.
+        :param path: the path after ``/sandbox``.
+        :raises requests.HTTPError: if the call is refused.
         """
         # A POST without JSON is refused, since it may come from a web page.
         answer = self._session.request(
@@ -61,17 +63,18 @@ class SandboxControl:
         return mails
 
     def mail_count(self, record_id: str | None = None) -> int:
-        """Return how many mails arrived."""
+        """Return the number of mails that arrived."""
         count: int = self.call("GET", "/mails/count", record_id=record_id)["count"]
         return count
 
     def mail_counts(self) -> dict[str, int]:
-        """Return how many mails each record has."""
+        """Return the number of mails of each record."""
         counts: dict[str, int] = self.call("GET", "/mails/counts")
         return counts
 
     def add_mail(self, module: str, record_id: str, **mail: Any) -> str:
-        """File a mail that did not come over the API; return its id.
+        """
+        File a mail that did not come through the API and return its id.
 
         :param mail: its fields, see the sandbox's documentation.
         """
@@ -80,7 +83,7 @@ class SandboxControl:
         return message_id
 
     def set_status(self, message_id: str, kind: str, reason: str | None = None) -> None:
-        """Let a mail be ``opened``, ``bounced`` or anything else."""
+        """Mark a mail as ``opened``, ``bounced``, or anything else."""
         self.call("POST", f"/mails/{message_id}/status", {"type": kind, "reason": reason})
 
     def now(self) -> float:
@@ -89,7 +92,7 @@ class SandboxControl:
         return now
 
     def advance(self, seconds: float) -> float:
-        """Let time pass in the sandbox; return the new time."""
+        """Advance the sandbox's clock and return the new time."""
         now: float = self.call("POST", "/clock", {"advance": seconds})["now"]
         self.advanced += seconds
         return now
@@ -100,29 +103,30 @@ class SandboxControl:
         return settings
 
     def fault(self, on: str, fault: str, **how: Any) -> None:
-        """Order a fault.
+        """
+        Add a fault.
 
-        :param on: the call it is for.
+        :param on: the call it applies to.
         :param fault: its name.
         :param how: ``times`` (None for always), ``skip``, ``record_id``, ``seconds``, ``retry_after``.
         """
         self.call("POST", "/faults", {"on": on, "fault": fault, **how})
 
     def faults(self) -> list[dict[str, Any]]:
-        """Return the faults still to come."""
+        """Return the pending faults."""
         faults: list[dict[str, Any]] = self.call("GET", "/faults")["faults"]
         return faults
 
     def clear_faults(self) -> None:
-        """Call all faults off."""
+        """Remove all faults."""
         self.call("DELETE", "/faults")
 
     def counts(self) -> dict[str, int]:
-        """Return how often each of Bigin's calls was made; a call that was not made counts 0."""
+        """Return how often each API call was made; 0 for calls that were not made."""
         return _Counts(self.call("GET", "/requests")["counts"])
 
     def statuses(self) -> dict[str, int]:
-        """Return how often each status was answered."""
+        """Return how often each response status occurred."""
         return _Counts(self.call("GET", "/requests")["statuses"])
 
     def log(self, limit: int = 100) -> list[dict[str, Any]]:
@@ -135,7 +139,7 @@ class SandboxControl:
         self.call("POST", "/tokens/expire")
 
     def throttle_tokens(self, seconds: float) -> None:
-        """Let the token endpoint refuse everybody for some time."""
+        """Make the token endpoint refuse all requests for some time."""
         self.call("POST", "/tokens/throttle", {"seconds": seconds})
 
     def new_grant(self) -> str:
@@ -153,7 +157,7 @@ class SandboxControl:
         return ids
 
     def add_contacts(self, number: int) -> list[str]:
-        """Add made-up contacts, each with an address of its own, and return their ids."""
+        """Add made-up contacts, each with its own address, and return their ids."""
         ids: list[str] = self.call("POST", "/records/Contacts", {"count": number})["ids"]
         return ids
 
@@ -169,9 +173,10 @@ class _Counts(dict[str, int]):
 
 @contextlib.contextmanager
 def sandbox_thread(*, public: bool = False) -> Iterator[SandboxControl]:
-    """Run a sandbox in this process, on a free port.
+    """
+    Run a sandbox in this process, on a free port.
 
-    :param public: whether it asks for a login, as one that others can reach.
+    :param public: whether it requires a login, like one that others can reach.
     """
     from airflow_provider_bigin.sandbox.app import create_app
     from airflow_provider_bigin.sandbox.server import listen, server
@@ -197,9 +202,10 @@ def sandbox_thread(*, public: bool = False) -> Iterator[SandboxControl]:
 def sandbox_process(
     database: str | os.PathLike[str] | None = None, port: int = 0
 ) -> Iterator[SandboxControl]:
-    """Run a sandbox as a process of its own, on a free port unless one is given.
+    """
+    Run a sandbox as a separate process, on a free port unless one is given.
 
-    :param database: a SQLite file that it keeps everything in.
+    :param database: a SQLite file in which it stores everything.
     """
     command = [sys.executable, "-m", "airflow_provider_bigin.sandbox", "--port", str(port)]
     if database:

@@ -1,4 +1,4 @@
-"""What Airflow keeps of one task instance: enough of it to run an operator's tries without a scheduler."""
+"""As much of a task instance as it takes to run an operator's tries without a scheduler."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 
 
 def let_operators_run_by_themselves() -> None:
-    """Switch off Airflow's warning that an operator is executed outside of its task runner."""
+    """Suppress Airflow's warning that an operator is executed outside its task runner."""
     try:
         from airflow.sdk.bases.operator import ExecutorSafeguard
     except ImportError:  # Airflow 2
@@ -24,10 +24,11 @@ def let_operators_run_by_themselves() -> None:
 
 class StateStore:
     """
-    Airflow 3.3's task state store, in a file that survives the processes that use it. As there, a process
-    whose try was replaced writes nothing and finds nothing.
+    Airflow 3.3's task state store, in a file that survives the processes that use it.
 
-    :param path: of the SQLite file.
+    As in Airflow, a process whose try was replaced writes nothing and finds nothing.
+
+    :param path: the SQLite file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -39,7 +40,7 @@ class StateStore:
             connection.execute("CREATE TABLE IF NOT EXISTS tries (id TEXT)")
 
     def begin_try(self) -> None:
-        """Let a try begin in this process, which replaces the one before."""
+        """Start a try in this process, which replaces the previous one."""
         self._try_id = secrets.token_hex(8)
         with closing(self._connect()) as connection:
             connection.execute("INSERT INTO tries VALUES (?)", (self._try_id,))
@@ -65,7 +66,7 @@ class StateStore:
             connection.execute("DELETE FROM state WHERE key = ?", (key,))
 
     def stored(self) -> dict[str, Any]:
-        """Return all values by their keys."""
+        """Return all values by key."""
         with closing(self._connect()) as connection:
             rows = connection.execute("SELECT key, value FROM state ORDER BY key").fetchall()
         return {key: json.loads(value) for key, value in rows}
@@ -90,7 +91,7 @@ class Variables(StateStore):
         """Replace no other try."""
 
     def replace_airflows(self) -> None:
-        """Let the package read and write these, for as long as this process lives, or a test's patch."""
+        """Make the package use these Variables, as long as this process or a test's patch lasts."""
         from airflow_provider_bigin.delivery import store
 
         store.get_database_variable = self._get_text
@@ -104,7 +105,7 @@ class Variables(StateStore):
 
 class TaskInstance:
     """
-    One task instance over its tries.
+    One task instance across its tries.
 
     :param task: the operator, whose ``retries`` Airflow would follow.
     :param store: the task state store; or Variables, as before Airflow 3.3; None if nothing is kept.
@@ -125,7 +126,7 @@ class TaskInstance:
         self.xcoms: dict[str, Any] = {}
 
     def context(self) -> dict[str, Any]:
-        """Return what ``execute()`` gets in the present try."""
+        """Return the context that ``execute()`` gets in the current try."""
         ti = SimpleNamespace(
             id=self.id,
             dag_id="dag",
@@ -149,7 +150,7 @@ class TaskInstance:
         return context | ({"task_state_store": self.store} if has_store else {})
 
     def run(self) -> Any:
-        """Run one try; an exception is the task's."""
+        """Run one try; exceptions are the task's."""
         self.xcoms = {}
         let_operators_run_by_themselves()
         if self.store:
@@ -158,18 +159,19 @@ class TaskInstance:
 
     def resume(self, waiting: Any, event: dict[str, Any]) -> Any:
         """
-        Let a try that waits go on, as Airflow does.
+        Resume a try that waits, as Airflow does.
 
-        :param waiting: what it has raised in order to wait.
-        :param event: what it has waited for.
+        :param waiting: what it raised in order to wait.
+        :param event: what it waited for.
         """
         self.xcoms = {}
         return getattr(self.task, waiting.method_name)(self.context(), **waiting.kwargs, event=event)
 
     def run_to_the_end(self, between: Any = lambda: None) -> Any:
         """
-        Run tries until one succeeds, fails for good, or was the last; its exception is the task's. One that
-        is rescheduled runs again when it is time.
+        Run tries until one succeeds, fails for good, or was the last; its exception is the task's.
+
+        A rescheduled try runs again when it is due.
 
         :param between: called before each retry.
         """
@@ -192,16 +194,16 @@ class TaskInstance:
             between()
 
     def retry(self) -> None:
-        """Begin the next try, as Airflow does after a failure."""
+        """Start the next try, as Airflow does after a failure."""
         self.try_number += 1
         self.reschedules = 0
 
     def run_again(self) -> None:
-        """Begin the same try once more, as Airflow does when it was rescheduled."""
+        """Start the same try again, as Airflow does after a reschedule."""
         self.reschedules += 1
 
     def clear(self, now: float) -> None:
-        """Let a person clear the task after it has ended."""
+        """Clear the task after it has ended, as a person would."""
         self.max_tries = self.try_number + self.task.retries
         self.retry()
         self.clear_number += 1

@@ -1,4 +1,5 @@
-"""A local Bigin: the HTTP of Bigin's API v2, an inbox to look at, and switches for what can go wrong.
+"""
+A local Bigin: its API v2 over HTTP, a web inbox, and switches for everything that can go wrong.
 
 Start it with ``python -m airflow_provider_bigin.sandbox``.
 """

@@ -1,4 +1,4 @@
-"""``python -m airflow_provider_bigin.sandbox``."""
+"""The command ``python -m airflow_provider_bigin.sandbox``."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ def main(arguments: list[str] | None = None) -> None:
     """Serve until interrupted."""
     parser = argparse.ArgumentParser(
         prog="python -m airflow_provider_bigin.sandbox",
-        description="A local Bigin, with an inbox to look at.",
+        description="Run a local Bigin with a web inbox.",
     )
     parser.add_argument(
         "--host",
         default="127.0.0.1",
-        help="anything but a loopback address lets others in, with a login (default: %(default)s)",
+        help="any address other than loopback lets others in, with a login (default: %(default)s)",
     )
-    parser.add_argument("--port", type=int, default=8480, help="0 takes a free one (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=8480, help="0 picks a free port (default: %(default)s)")
     parser.add_argument(
-        "--db", metavar="FILE", default=":memory:", help="keep everything in this SQLite file"
+        "--db", metavar="FILE", default=":memory:", help="store everything in this SQLite file"
     )
     options = parser.parse_args(arguments)
     public = not _is_loopback(options.host)
@@ -41,14 +41,14 @@ def main(arguments: list[str] | None = None) -> None:
     except OSError as error:
         parser.exit(1, f"cannot listen on {options.host}:{options.port}: {error.strerror}\n")
     web = server(create_app(sandbox, (*LOOPBACK, options.host), public=public))
-    # uvicorn handles signals once it runs, and passes them on when it ends.
+    # Once it is running, uvicorn handles signals itself and passes them on when it exits.
     for stop in (signal.SIGINT, signal.SIGTERM):
         signal.signal(stop, lambda *_: setattr(web, "should_exit", True))
     url = f"http://{_name(options.host)}:{sock.getsockname()[1]}"
     if public:
         print(
-            "Others can reach this sandbox, over plain HTTP: who is on the way reads mails and passwords.\n"
-            "Inbox and control API ask for login and password of the connection.",
+            "Others can reach this sandbox over plain HTTP: anyone in between can read mails and passwords.\n"
+            "The inbox and the control API require the connection's login and password.",
             file=sys.stderr,
         )
     print(f"Bigin sandbox  {url}/bigin/v2")
@@ -66,7 +66,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _name(host: str) -> str:
-    """Return what to call the host in a URL; of all addresses, this machine's name."""
+    """Return the host as written in a URL; for a wildcard address, this machine's name."""
     if host in ("0.0.0.0", "::"):  # noqa: S104 - only compared
         return socket.gethostname()
     return f"[{host}]" if ":" in host else host

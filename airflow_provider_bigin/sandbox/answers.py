@@ -1,4 +1,4 @@
-"""Answers in Bigin's form."""
+"""Responses in Bigin's format."""
 
 from __future__ import annotations
 
@@ -31,13 +31,14 @@ def no_content() -> Response:
 
 
 class ApiError(Exception):
-    """A refusal in Bigin's form.
+    """
+    An error in Bigin's format.
 
     :param status: the HTTP status.
     :param code: the error code.
-    :param message: the text that goes with it.
-    :param details: what is wrong, where; Bigin also has ``[]`` here.
-    :param item: whether the error is wrapped in ``data[]``, as errors of an item are, or flat.
+    :param message: the error message.
+    :param details: what is wrong and where; Bigin sometimes sends ``[]`` here.
+    :param item: whether the error is wrapped in ``data[]``, like the errors of an item, instead of flat.
     """
 
     def __init__(
@@ -54,12 +55,12 @@ class ApiError(Exception):
         self.body: dict[str, Any] = {"data": [error]} if item else error
 
     def response(self) -> BiginResponse:
-        """Return the answer."""
+        """Return the HTTP response."""
         return BiginResponse(self.body, self.status)
 
 
 def without_status(body: bytes) -> bytes:
-    """Return an error without its ``status``, as some of Bigin's are; anything else as it is."""
+    """Return an error body without its ``status``, as Bigin sometimes sends it; keep other bodies."""
     try:
         error = json.loads(body)
         (error["data"][0] if "data" in error else error).pop("status", None)
@@ -69,51 +70,52 @@ def without_status(body: bytes) -> bytes:
 
 
 def authentication_failure() -> ApiError:
-    """Return the refusal of a call without a usable ``Authorization`` header."""
+    """Return the error for a call without a usable ``Authorization`` header."""
     return ApiError(401, "AUTHENTICATION_FAILURE", "Authentication failed")
 
 
 def invalid_token() -> ApiError:
-    """Return the refusal of an access token that is unknown, expired or evicted."""
+    """Return the error for an access token that is unknown, expired, or evicted."""
     return ApiError(401, "INVALID_TOKEN", "invalid oauth token")
 
 
 def scope_mismatch() -> ApiError:
-    """Return the refusal of a token that does not cover the call; real ``details`` are a list here."""
+    """Return the error for a token that does not cover the call; Bigin's ``details`` are a list here."""
     return ApiError(401, "OAUTH_SCOPE_MISMATCH", "invalid oauth scope to access this URL", [])
 
 
 def page_token_expired() -> ApiError:
-    """Return the refusal of a page that was named too long ago."""
+    """Return the error for a page token that has expired."""
     return ApiError(400, "EXPIRED_VALUE", "the page_token is expired", {"param_name": "page_token"})
 
 
 def too_many_requests(message: str) -> ApiError:
-    """Return a 429 with one of its texts."""
+    """Return a 429 with the given message."""
     return ApiError(429, "TOO_MANY_REQUESTS", message)
 
 
 def sub_concurrency() -> ApiError:
-    """Return the 429 for too many calls at once."""
+    """Return the 429 for too many concurrent calls."""
     return too_many_requests(
         "You have exceeded the sub-concurrency limit of this API. Please try again after some time."
     )
 
 
 def no_credits() -> ApiError:
-    """Return the 429 for a day's credits used up."""
+    """Return the 429 for having used up the day's API credits."""
     return too_many_requests("You have exceeded the API credits of your organization for 24 hours.")
 
 
 def daily_limit() -> ApiError:
-    """Return the refusal of a mail beyond the day's number."""
+    """Return the error for a mail that exceeds the daily limit."""
     return ApiError(400, "LIMIT_EXCEEDED", "You have reached the limit of mails per day.", item=True)
 
 
 def invalid_id(path_index: int) -> ApiError:
-    """Return the refusal of an id in the path.
+    """
+    Return the error for an invalid id in the path.
 
-    :param path_index: its place in the path; 1 is the record, 3 a related item.
+    :param path_index: its position in the path; 1 is the record, 3 a related item.
     """
     which = "id" if path_index == 1 else "related id"
     return ApiError(
@@ -122,20 +124,21 @@ def invalid_id(path_index: int) -> ApiError:
 
 
 def invalid_module() -> ApiError:
-    """Return the refusal of a module."""
+    """Return the error for an invalid module."""
     message = "the module name given seems to be invalid"
     return ApiError(400, "INVALID_MODULE", message, {"resource_path_index": 0})
 
 
 def unknown_url() -> ApiError:
-    """Return the refusal of an address that is no endpoint."""
+    """Return the error for a URL that is not an endpoint."""
     return ApiError(404, "INVALID_URL_PATTERN", "Please check if the URL trying to access is a correct one")
 
 
 def unknown_file(index: int) -> ApiError:
-    """Return the refusal of a mail's attachment that nobody uploaded, or that is used up.
+    """
+    Return the error for an attachment that was never uploaded or has been used up.
 
-    :param index: its place among the attachments.
+    :param index: its position in the list of attachments.
     """
     details = {"api_name": "id", "json_path": f"$.data[0].attachments[{index}].id"}
     message = "There is no file exists with the given id"
@@ -143,6 +146,6 @@ def unknown_file(index: int) -> ApiError:
 
 
 def missing_parameter(name: str) -> ApiError:
-    """Return the refusal of a call without a query parameter that it needs."""
+    """Return the error for a missing query parameter."""
     message = "One of the expected parameter is missing"
     return ApiError(400, "REQUIRED_PARAM_MISSING", message, {"param_name": name})

@@ -27,16 +27,18 @@ from airflow_provider_bigin.sandbox.edge import Edge
 from airflow_provider_bigin.sandbox.guard import BodyLimit, SameOrigin, log_in
 from airflow_provider_bigin.sandbox.state import Sandbox
 
-# Older versions of Starlette cut an IPv6 address at its first colon. A name cannot begin with a bracket.
+# Older versions of Starlette cut an IPv6 address at its first colon. A hostname cannot start with a bracket.
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]", "[")
 
 
 def create_app(sandbox: Sandbox, hosts: Sequence[str] = LOOPBACK, *, public: bool = False) -> ASGIApp:
-    """Return the sandbox as an ASGI application.
+    """
+    Return the sandbox as an ASGI application.
 
     :param sandbox: what it serves.
-    :param hosts: the names it may be called by, lest one that somebody else owns be bound to this machine.
-    :param public: whether others can reach it, by whatever name: inbox and control API ask for a login.
+    :param hosts: the hostnames it accepts, which prevents DNS rebinding.
+    :param public: whether others can reach it, under any hostname; the inbox and the control API then require
+        a login.
     """
     app = FastAPI(openapi_url=None, redirect_slashes=False)
     app.state.sandbox = sandbox
@@ -47,7 +49,7 @@ def create_app(sandbox: Sandbox, hosts: Sequence[str] = LOOPBACK, *, public: boo
         app.include_router(part.router, dependencies=[Depends(log_in)] if public else [])
     app.add_exception_handler(ApiError, _api_error)
     app.add_exception_handler(StarletteHTTPException, _unrouted)
-    app.add_exception_handler(ClientDisconnect, _unread)
+    app.add_exception_handler(ClientDisconnect, _client_disconnected)
     return TrustedHostMiddleware(
         SameOrigin(Edge(app, sandbox)), ["*"] if public else hosts, www_redirect=False
     )
@@ -69,6 +71,6 @@ async def _unrouted(request: Request, error: Exception) -> Response:
     return unknown_url().response()
 
 
-async def _unread(request: Request, error: Exception) -> Response:
-    """The client died in the middle of its request: nobody reads this, and it is no fault of the sandbox."""
+async def _client_disconnected(request: Request, error: Exception) -> Response:
+    """Return a response for a client that disconnected mid-request, which nobody will read."""
     return Response(status_code=400)

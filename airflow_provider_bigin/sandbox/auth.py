@@ -1,4 +1,4 @@
-"""Who may call the API: the access token in a request's header, and what it covers."""
+"""Authorization of API calls: the access token in a request's header and its scopes."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from airflow_provider_bigin.sandbox.answers import (
 from airflow_provider_bigin.sandbox.state import Sandbox
 
 
-def authorise(request: Request, sandbox: Sandbox, *scopes: str) -> None:
-    """Check a request's token, its scopes and the credits left, in this order.
+def authorize(request: Request, sandbox: Sandbox, *scopes: str) -> None:
+    """
+    Check a request's token, its scopes, and the credits left, in this order.
 
     :param request: the request.
     :param sandbox: the account.
     :param scopes: what the token must cover.
-    :raises ApiError: as Bigin refuses.
+    :raises ApiError: if Bigin would refuse the call.
     """
     request.state.token_expires_at = _expiry(request.headers.get("authorization"), sandbox)
     granted = {scope.lower() for scope in sandbox.settings.scopes}
@@ -41,7 +42,7 @@ def _expiry(header: str | None, sandbox: Sandbox) -> float:
 
 
 def _sufficient(scope: str) -> set[str]:
-    """Return the scopes that cover one: itself, and ``ALL`` in place of its last part or its last two."""
+    """Return the scopes that cover this one: itself, and ``ALL`` in place of its last one or two parts."""
     service, group, *_ = parts = scope.lower().split(".")
     return {
         scope.lower(),

@@ -1,4 +1,4 @@
-"""The control API under ``/sandbox``: look at what arrived, order faults, move the clock."""
+"""The control API under ``/sandbox``: inspect what arrived, inject faults, move the clock."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ async def get_mails(
 
 @router.post("/mails")
 async def add_mail(mail: OtherMail, sandbox: SandboxOfRequest) -> dict[str, str]:
-    """File a mail under a record that did not come over the API: a colleague's, or one that was received."""
+    """File a mail under a record that did not come through the API: a colleague's or a received one."""
     message_id, now = mails.new_id(), sandbox.clock.now()
     fields: dict[str, Any] = {
         **dict.fromkeys(("reply_to", "org_email", "scheduled_time")),
@@ -102,35 +102,35 @@ async def add_mail(mail: OtherMail, sandbox: SandboxOfRequest) -> dict[str, str]
 
 @router.get("/mails/count")
 async def count_mails(sandbox: SandboxOfRequest, record_id: str | None = None) -> dict[str, int]:
-    """Return how many mails there are."""
+    """Return the number of mails."""
     return {"count": mails.count(sandbox.store, record_id)}
 
 
 @router.get("/mails/counts")
 async def count_mails_by_record(sandbox: SandboxOfRequest) -> dict[str, int]:
-    """Return how many mails each record has."""
+    """Return the number of mails of each record."""
     return mails.counts(sandbox.store)
 
 
 @router.post("/mails/{message_id}/status")
 async def set_status(message_id: str, status: Status, sandbox: SandboxOfRequest) -> dict[str, Any]:
-    """Let a mail be opened, bounce, or anything else."""
+    """Mark a mail as opened, bounced, or anything else."""
     row = mails.find(sandbox.store, message_id)
     if row is None:
         raise HTTPException(404, "no such mail")
-    mails.note_status(sandbox.store, row, status.type, status.reason, sandbox.clock.now())
+    mails.add_status(sandbox.store, row, status.type, status.reason, sandbox.clock.now())
     return {"message_id": message_id, "state": status.type}
 
 
 @router.get("/clock")
 async def get_clock(sandbox: SandboxOfRequest) -> dict[str, float]:
-    """Return the time."""
+    """Return the sandbox's time."""
     return {"now": sandbox.clock.now()}
 
 
 @router.post("/clock")
 async def advance_clock(body: Advance, sandbox: SandboxOfRequest) -> dict[str, float]:
-    """Let time pass at once."""
+    """Advance the clock without waiting."""
     sandbox.advance_clock(body.advance)
     return {"now": sandbox.clock.now()}
 
@@ -153,33 +153,33 @@ async def change_settings(changes: dict[str, Any], sandbox: SandboxOfRequest) ->
 
 @router.get("/faults")
 async def get_faults(sandbox: SandboxOfRequest) -> dict[str, list[dict[str, Any]]]:
-    """Return the faults still to come."""
+    """Return the pending faults."""
     return {"faults": sandbox.faults.waiting()}
 
 
 @router.post("/faults")
 async def add_fault(fault: Fault, sandbox: SandboxOfRequest) -> dict[str, list[dict[str, Any]]]:
-    """Order a fault."""
+    """Add a fault."""
     sandbox.faults.add(fault)
     return {"faults": sandbox.faults.waiting()}
 
 
 @router.delete("/faults")
 async def delete_faults(sandbox: SandboxOfRequest) -> dict[str, list[dict[str, Any]]]:
-    """Call all faults off."""
+    """Remove all faults."""
     sandbox.faults.clear()
     return {"faults": []}
 
 
 @router.get("/requests")
 async def count_requests(sandbox: SandboxOfRequest) -> dict[str, dict[str, int]]:
-    """Return how many calls there were, by name and by status of the answer."""
+    """Return the number of calls by name and by response status."""
     return {"counts": dict(sandbox.traffic.counts), "statuses": dict(sandbox.traffic.statuses)}
 
 
 @router.get("/requests/log")
 async def get_log(sandbox: SandboxOfRequest, limit: int = 100) -> dict[str, list[dict[str, Any]]]:
-    """Return the last calls, newest first, without their secrets."""
+    """Return the latest calls, newest first, with secrets redacted."""
     return {"requests": list(reversed(sandbox.traffic.log))[: max(limit, 0)]}
 
 
@@ -191,20 +191,20 @@ async def expire_tokens(sandbox: SandboxOfRequest) -> dict[str, int]:
 
 @router.post("/tokens/throttle")
 async def throttle_tokens(body: Throttle, sandbox: SandboxOfRequest) -> dict[str, float]:
-    """Let the token endpoint refuse everybody for some time."""
+    """Make the token endpoint refuse all requests for some time."""
     sandbox.throttled_until = sandbox.clock.now() + body.seconds
     return {"until": sandbox.throttled_until}
 
 
 @router.post("/grants")
 async def new_grant(sandbox: SandboxOfRequest) -> dict[str, str]:
-    """Make a grant code, as the API console does."""
+    """Create a grant code, as the API console does."""
     return {"code": oauth.new_grant(sandbox)}
 
 
 @router.post("/refresh_token/revoke")
 async def revoke_refresh_token(sandbox: SandboxOfRequest) -> dict[str, int]:
-    """Revoke every refresh token, and the access tokens with them."""
+    """Revoke every refresh token and its access tokens."""
     sandbox.store.execute("DELETE FROM access_token")
     return {"revoked": sandbox.store.execute("DELETE FROM refresh_token").rowcount}
 
@@ -213,9 +213,9 @@ async def revoke_refresh_token(sandbox: SandboxOfRequest) -> dict[str, int]:
 async def add_records(module: str, body: NewRecords, sandbox: SandboxOfRequest) -> dict[str, list[str]]:
     """Add the given records, or a number of made-up ones."""
     if module not in seed.MODULES:
-        raise HTTPException(404, f"no module {module!r}; there are {', '.join(seed.MODULES)}")
+        raise HTTPException(404, f"unknown module {module!r}; use one of {', '.join(seed.MODULES)}")
     now = sandbox.clock.now()
-    # Ids count on from the seeded ones, which end at 5000000000000000999.
+    # New ids continue after the seeded ones, which end at 5000000000000000999.
     next_id = max(
         5000000000000001000,
         1 + sandbox.store.value("SELECT max(CAST(id AS INTEGER)) FROM record WHERE length(id) = 19"),

@@ -1,4 +1,4 @@
-"""The ``criteria`` of a search: ``((Field:op:value)and(Field:op:value))``."""
+"""Parsing of search ``criteria``: ``((Field:op:value)and(Field:op:value))``."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from typing import Any
 Record = dict[str, Any]
 Predicate = Callable[[Record], bool]
 
-# "(", ")", "and", "or", or a comparison; a backslash keeps a bracket or comma from meaning anything.
+# "(", ")", "and", "or", or a comparison; a backslash escapes a parenthesis or a comma.
 _TOKEN = re.compile(r"\s*(?:(?P<bracket>[()])|(?P<word>and|or)(?=\s*\()|(?P<comparison>(?:\\.|[^()\\])+))")
 _COMPARISON = re.compile(r"(?P<field>\w+(?:\.\w+)?):(?P<op>\w+):(?P<value>.*)", re.DOTALL)
 
 
 def parse(text: str) -> Predicate:
-    """Return a test for records.
+    """
+    Return the predicate that the criteria describe.
 
     :param text: the criteria, decoded from the URL.
-    :raises ValueError: if it cannot be understood.
+    :raises ValueError: if they cannot be parsed.
     """
     tokens = _tokens(text)
     predicate = _expression(tokens)
@@ -33,7 +34,7 @@ def _tokens(text: str) -> list[tuple[str, str]]:
     while position < len(text):
         match = _TOKEN.match(text, position)
         if match is None:
-            raise ValueError(f"cannot read {text[position:]!r}")
+            raise ValueError(f"cannot parse {text[position:]!r}")
         assert match.lastgroup is not None
         tokens.append((match.lastgroup, match.group(match.lastgroup)))
         position = match.end()
@@ -56,7 +57,7 @@ def _joined(word: str, left: Predicate, right: Predicate) -> Predicate:
 
 def _operand(tokens: list[tuple[str, str]]) -> Predicate:
     if not tokens:
-        raise ValueError("incomplete")
+        raise ValueError("incomplete criteria")
     kind, text = tokens.pop(0)
     if kind == "comparison":
         return _comparison(text)
@@ -64,14 +65,14 @@ def _operand(tokens: list[tuple[str, str]]) -> Predicate:
         raise ValueError(f"unexpected {text!r}")
     inner = _expression(tokens)
     if not tokens or tokens.pop(0)[1] != ")":
-        raise ValueError("a bracket is not closed")
+        raise ValueError("missing closing parenthesis")
     return inner
 
 
 def _comparison(text: str) -> Predicate:
     match = _COMPARISON.fullmatch(text)
     if match is None or match["op"] not in _OPERATORS:
-        raise ValueError(f"cannot read {text!r}")
+        raise ValueError(f"cannot parse {text!r}")
     compare = _OPERATORS[match["op"]]
     wanted = [_unescaped(value) for value in re.split(r"(?<!\\),", match["value"])]
     if match["op"] not in ("in", "between"):
@@ -85,7 +86,7 @@ def _unescaped(value: str) -> str:
 
 
 def _values(record: Record, name: str) -> list[str]:
-    """Return a field's value as text; a lookup's is its id and its name."""
+    """Return a field's value as text; for a lookup, its id and its name."""
     field, _, part = name.partition(".")
     value = record.get(field)
     if isinstance(value, dict):
@@ -96,7 +97,7 @@ def _values(record: Record, name: str) -> list[str]:
 
 
 def _order(value: str, other: str) -> int:
-    """Compare as numbers if both are, else as text: negative, zero or positive."""
+    """Compare two values, as numbers if both are numeric, and return a negative, zero, or positive number."""
     try:
         a, b = float(value), float(other)
     except ValueError:

@@ -17,13 +17,14 @@ from airflow_provider_bigin.sandbox.traffic import Call, call_of
 
 
 class Edge:
-    """ASGI middleware that logs Bigin's calls, spoils them as ordered, delays them, and adds Zoho's headers.
+    """
+    ASGI middleware that logs API calls, injects faults, delays responses, and adds Zoho's headers.
 
-    A request is carried out before its latency is slept, so that a mail counts as taken while its answer is
-    still under way.
+    A request is carried out before its latency elapses, so that a mail counts as accepted while its response
+    is still in transit.
 
-    :param app: the handlers.
-    :param sandbox: what they work on.
+    :param app: the application with the handlers.
+    :param sandbox: the sandbox that they work on.
     """
 
     def __init__(self, app: ASGIApp, sandbox: Sandbox) -> None:
@@ -53,28 +54,28 @@ class Edge:
 
     async def _answer(self, call: Call, scope: Scope, receive: Receive) -> Answer | None:
         if call.name != "send_mail":
-            return await self._answer_in_time(call, scope, receive)
+            return await self._delayed_answer(call, scope, receive)
         limit = self.sandbox.settings.concurrency_limit
         if limit is not None and self._sending >= limit:
             refusal = sub_concurrency()
             return Answer(refusal.status, to_json(refusal.body))
         self._sending += 1
         try:
-            return await self._answer_in_time(call, scope, receive)
+            return await self._delayed_answer(call, scope, receive)
         finally:
             self._sending -= 1
 
-    async def _answer_in_time(self, call: Call, scope: Scope, receive: Receive) -> Answer | None:
+    async def _delayed_answer(self, call: Call, scope: Scope, receive: Receive) -> Answer | None:
         fault = self.sandbox.faults.take(call)
-        answer = await self._spoilt_answer(call, scope, receive, fault)
+        answer = await self._faulty_answer(call, scope, receive, fault)
         delay = fault.delay if fault else 0.0
         if _is_api(scope):
             delay += self.sandbox.settings.latency
         if delay:
-            await _sleep_while_the_client_waits(delay, receive)
+            await _sleep_while_client_waits(delay, receive)
         return answer
 
-    async def _spoilt_answer(
+    async def _faulty_answer(
         self, call: Call, scope: Scope, receive: Receive, fault: Fault | None
     ) -> Answer | None:
         settings = self.sandbox.settings
@@ -82,7 +83,7 @@ class Edge:
             return fault.alter(Answer(200), settings)
         if call.name == "emails" and settings.emails_outage is not None:
             if settings.emails_outage == "timeout":
-                await _until_the_client_gives_up(receive)
+                await _wait_for_disconnect(receive)
                 return None
             return OUTAGES[settings.emails_outage].change(Answer(200), settings)
         answer = await _run(self.app, scope, receive)
@@ -146,19 +147,19 @@ async def _run(app: ASGIApp, scope: Scope, receive: Receive) -> Answer:
 async def _send_slowly(body: bytes, pause: float, receive: Receive, send: Send) -> None:
     for number in body:
         await send({"type": "http.response.body", "body": bytes([number]), "more_body": True})
-        if not await _sleep_while_the_client_waits(pause, receive):
+        if not await _sleep_while_client_waits(pause, receive):
             break
     await send({"type": "http.response.body"})
 
 
-async def _sleep_while_the_client_waits(seconds: float, receive: Receive) -> bool:
-    """Return whether the client still waits."""
+async def _sleep_while_client_waits(seconds: float, receive: Receive) -> bool:
+    """Sleep, but not beyond a disconnect, and return whether the client is still waiting."""
     with contextlib.suppress(asyncio.TimeoutError):
-        await asyncio.wait_for(_until_the_client_gives_up(receive), seconds)
+        await asyncio.wait_for(_wait_for_disconnect(receive), seconds)
         return False
     return True
 
 
-async def _until_the_client_gives_up(receive: Receive) -> None:
+async def _wait_for_disconnect(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass

@@ -1,4 +1,4 @@
-"""The ``Emails`` related list of a record, and the single mail."""
+"""The ``Emails`` related list of a record, and single mails."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from airflow_provider_bigin.sandbox.answers import (
     page_token_expired,
     unknown_url,
 )
-from airflow_provider_bigin.sandbox.auth import authorise
+from airflow_provider_bigin.sandbox.auth import authorize
 from airflow_provider_bigin.sandbox.clock import iso
 from airflow_provider_bigin.sandbox.cursors import PAGE_TOKEN_LIFETIME, seal, unseal
 from airflow_provider_bigin.sandbox.records import contacts_of, find_record
@@ -34,7 +34,7 @@ router = APIRouter(prefix="/bigin/v2/{module}/{record_id}/Emails")
 PAGE = 10
 _EMPTY_ELEMENT = re.compile(r"<([a-z][a-z0-9]*)>\s*</\1>")
 TYPES = ("sent_from_crm", "scheduled_in_crm", "drafts", "user_emails")
-# Of a company: the same of all its contacts.
+# For a company: the same lists, over all its contacts.
 TYPES_OF_CONTACTS = {
     "all_contacts_sent_crm_emails": "sent_from_crm",
     "all_contacts_scheduled_crm_emails": "scheduled_in_crm",
@@ -43,14 +43,14 @@ TYPES_OF_CONTACTS = {
 NOTHING: dict[str, Any] = {"null": None, "array": [], "object": {}}
 REWRITTEN_SENDER = {"user_name": "Airflow Sandbox", "email": "no-reply@mail.example.net"}
 
-# A mail leaves at "sent_at"; a list shows it :lag seconds after it came to it.
+# A mail leaves at "sent_at"; a list shows it :lag seconds after it was added.
 _IN_LIST = """record_id IN (SELECT value FROM json_each(:record_ids)) AND CASE :type
     WHEN 'scheduled_in_crm' THEN sent_at > :now AND received_at + :lag <= :now
     WHEN 'sent_from_crm' THEN sent_at + :lag <= :now AND json_extract(mail, '$.received') IS NOT 1
     WHEN 'all' THEN sent_at + :lag <= :now
     ELSE 0 END"""
 _PLACE = "(SELECT sent_at, number FROM mail WHERE number = :number)"
-# One more than a page tells whether there are more.
+# One row more than a page shows whether there are more pages.
 _AFTER = f"""SELECT * FROM mail WHERE {_IN_LIST} AND (:number = 0 OR (sent_at, number) < {_PLACE})
     ORDER BY sent_at DESC, number DESC LIMIT {PAGE + 1} OFFSET :skip"""  # noqa: S608 - constants only
 _END_OF_PAGE_BEFORE = f"""SELECT number FROM mail WHERE {_IN_LIST} AND (sent_at, number) > {_PLACE}
@@ -59,7 +59,7 @@ _END_OF_PAGE_BEFORE = f"""SELECT number FROM mail WHERE {_IN_LIST} AND (sent_at,
 
 @router.get("")
 async def list_emails(module: str, record_id: str, request: Request, sandbox: SandboxOfRequest) -> Response:
-    """List a record's mails, ten a page, newest first."""
+    """List a record's mails, ten per page, newest first."""
     _check(module, record_id, request, sandbox)
     settings = sandbox.settings
     kind = request.query_params.get("type")
@@ -100,7 +100,7 @@ async def list_emails(module: str, record_id: str, request: Request, sandbox: Sa
 
 
 def _position(request: Request, list_name: str, settings: Settings, now: float) -> dict[str, int]:
-    """Return after which mail a page begins, or how many of the newest it skips."""
+    """Return the mail after which a page starts, or how many of the newest mails it skips."""
     if settings.emails_paging == "page":
         return {"number": 0, "skip": PAGE * (_page(request) - 1)}
     parameter = "page_token" if settings.emails_paging == "page_token" else "index"
@@ -124,9 +124,10 @@ def _page(request: Request) -> int:
 def _info(
     rows: list[sqlite3.Row], place: dict[str, Any], sandbox: Sandbox, list_name: str, *, page: int
 ) -> dict[str, Any]:
-    """Return what a page says of itself and of those around it.
+    """
+    Return the ``info`` of a page, with the way to the pages around it.
 
-    :param rows: its mails, and the first of the page that follows.
+    :param rows: its mails and the first of the next page.
     """
     settings, now = sandbox.settings, int(place["now"])
     more = len(rows) > PAGE
@@ -167,7 +168,7 @@ async def single_mail(
     mail = json.loads(row["mail"])
     content = mail["content"]
     if settings.strip_markup and content and mail["mail_format"] != "text":
-        content = sanitised(content)
+        content = sanitized(content)
     if settings.content_footer:
         content = f"{content or ''}{settings.content_footer}"
     entry.update(
@@ -175,7 +176,7 @@ async def single_mail(
             "content": content,
             "mail_format": mail["mail_format"] or "html",
             "reply_to": mail["reply_to"],
-            # Here the size is a text, says Zoho's SDK.
+            # Here the size is a string, according to Zoho's SDK.
             "attachments": [{**file, "size": str(file["size"])} for file in mail["attachments"]],
         }
     )
@@ -183,7 +184,7 @@ async def single_mail(
 
 
 def _check(module: str, record_id: str, request: Request, sandbox: Sandbox) -> None:
-    authorise(request, sandbox, f"ZohoBigin.modules.{module}.READ")
+    authorize(request, sandbox, f"ZohoBigin.modules.{module}.READ")
     if module not in MODULES:
         raise invalid_module()
     if find_record(sandbox.store, module, record_id) is None:
@@ -191,7 +192,7 @@ def _check(module: str, record_id: str, request: Request, sandbox: Sandbox) -> N
 
 
 def _entry(row: sqlite3.Row, settings: Settings, now: float) -> dict[str, Any]:
-    """Return a mail as the list has it: without Bcc and without content."""
+    """Return a mail as the list shows it: without Bcc and content."""
     mail = json.loads(row["mail"])
     entry = {
         "message_id": row["message_id"],
@@ -227,8 +228,8 @@ def _seen(addresses: list[dict[str, Any]], settings: Settings) -> list[dict[str,
     return named
 
 
-def sanitised(html: str) -> str:
-    """Return HTML as a strict sanitizer leaves it: no comments, no attributes, no empty elements."""
+def sanitized(html: str) -> str:
+    """Return HTML as a strict sanitizer leaves it: without comments, attributes, and empty elements."""
     sanitizer = _Sanitizer()
     sanitizer.feed(html)
     sanitizer.close()
@@ -247,7 +248,7 @@ class _Sanitizer(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag in ("script", "style"):
             self._hidden += 1
-        elif tag not in ("img", "link", "meta"):  # nothing without their attributes
+        elif tag not in ("img", "link", "meta"):  # meaningless without attributes
             self.parts.append(f"<{tag}>")
 
     def handle_endtag(self, tag: str) -> None:

@@ -1,4 +1,4 @@
-"""What is to go wrong with the next calls, and how it looks from outside."""
+"""Faults: what will go wrong with the next calls, and what the client sees of it."""
 
 from __future__ import annotations
 
@@ -37,9 +37,10 @@ HTML_502 = b"""<html>
 
 @dataclass
 class Answer:
-    """A whole HTTP answer, before it leaves.
+    """
+    A complete HTTP response before it is sent.
 
-    :param pause: seconds after each byte of the body; None if it leaves at once.
+    :param pause: seconds to wait after each byte of the body; None to send it at once.
     """
 
     status: int
@@ -49,7 +50,7 @@ class Answer:
 
 
 def throttled(settings: Settings) -> Answer:
-    """Return what the token endpoint says when asked too often; even the ``error`` is translated."""
+    """Return the token endpoint's response to too many requests, in which even ``error`` is localized."""
     english = {
         "error_description": "You have made too many requests continuously."
         " Please try again after some time.",
@@ -70,11 +71,12 @@ Change = Callable[[Answer, Settings], "Answer | None"]
 
 @dataclass(frozen=True)
 class Effect:
-    """What a fault does.
+    """
+    The effect of a fault.
 
     :param processed: whether the request is carried out first.
-    :param change: makes the answer that is sent from the true one; None drops the connection.
-    :param trickles: whether the fault's seconds pass after each byte, not before the answer.
+    :param change: turns the real response into the one that is sent; None drops the connection.
+    :param trickles: whether the fault's ``seconds`` are spent after each byte instead of before the response.
     """
 
     processed: bool
@@ -103,7 +105,7 @@ def _without_message_id(answer: Answer, settings: Settings) -> Answer:
     try:
         body = json.loads(answer.body)
         body["data"][0]["details"].pop("message_id", None)
-    except (ValueError, KeyError, TypeError):  # a refusal has none
+    except (ValueError, KeyError, TypeError):  # an error has none
         return answer
     return Answer(answer.status, to_json(body), answer.headers)
 
@@ -116,7 +118,7 @@ def _with_odd_message_id(answer: Answer, settings: Settings) -> Answer:
 
 @cache
 def _large_body() -> bytes:
-    """Return what 100 kB of gzip make of a machine's memory: 100 MB."""
+    """Return 100 kB of gzip that expand to 100 MB."""
     return gzip.compress(b" " * 100_000_000)
 
 
@@ -185,7 +187,7 @@ EFFECTS: dict[str, Effect] = {
     "throttled": Effect(False, lambda answer, settings: throttled(settings)),
 }
 
-# The setting ``emails_outage``. A time-out is no answer at all and has its own branch.
+# For the setting ``emails_outage``. A timeout sends no response at all and is handled separately.
 OUTAGES: dict[str, Effect] = {
     "500": EFFECTS["500_before"],
     "429": EFFECTS["429_concurrency"],
@@ -201,7 +203,7 @@ OUTAGES: dict[str, Effect] = {
 
 
 class Fault(BaseModel):
-    """One fault as it is ordered by ``POST /sandbox/faults``."""
+    """One fault, as requested with ``POST /sandbox/faults``."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -217,26 +219,26 @@ class Fault(BaseModel):
     @classmethod
     def _known(cls, name: str) -> str:
         if name not in EFFECTS:
-            raise ValueError(f"{name!r} is none of {', '.join(EFFECTS)}")
+            raise ValueError(f"{name!r} is not one of {', '.join(EFFECTS)}")
         return name
 
     @property
     def effect(self) -> Effect:
-        """What this fault does."""
+        """Return what this fault does."""
         return EFFECTS[self.fault]
 
     @property
     def delay(self) -> float:
-        """Seconds before the answer."""
+        """Return the seconds to wait before the response."""
         return 0.0 if self.effect.trickles else self.seconds
 
     def matches(self, call: Call) -> bool:
-        """Return whether this fault is meant for such a call; a search is one of the calls on records."""
+        """Return whether this fault applies to the call; a search counts as a call on records."""
         name = "records" if call.name == "search" else call.name
         return self.on in ("any", name) and self.record_id in (None, call.record_id)
 
     def alter(self, answer: Answer, settings: Settings) -> Answer | None:
-        """Return the answer that is sent instead of the true one; None if the connection is dropped."""
+        """Return the response to send instead of the real one, or None to drop the connection."""
         altered = self.effect.change(answer, settings)
         if altered is not None and self.retry_after is not None:
             altered = _with_retry_after(altered, self.retry_after)
@@ -257,7 +259,7 @@ def _with_retry_after(answer: Answer, seconds: int) -> Answer:
 
 
 class Faults:
-    """The faults still to come, in the order in which they were ordered."""
+    """The pending faults, in the order in which they were added."""
 
     def __init__(self) -> None:
         self._waiting: list[Fault] = []
@@ -267,15 +269,15 @@ class Faults:
         self._waiting.append(fault)
 
     def clear(self) -> None:
-        """Call all faults off."""
+        """Remove all faults."""
         self._waiting.clear()
 
     def waiting(self) -> list[dict[str, Any]]:
-        """Return what is still to come."""
+        """Return the pending faults as JSON."""
         return [fault.model_dump() for fault in self._waiting]
 
     def take(self, call: Call) -> Fault | None:
-        """Return the first fault meant for this call, and count it."""
+        """Return the first fault that applies to this call and use it up once."""
         for fault in self._waiting:
             if not fault.matches(call):
                 continue

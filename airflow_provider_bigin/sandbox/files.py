@@ -1,4 +1,4 @@
-"""Files: what attachments are made of, and images in the text of mails."""
+"""Uploaded files: attachments, and images in the text of mails."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Response
 from starlette.datastructures import UploadFile
 
 from airflow_provider_bigin.sandbox.answers import ApiError, BiginResponse, missing_parameter, no_content
-from airflow_provider_bigin.sandbox.auth import authorise
+from airflow_provider_bigin.sandbox.auth import authorize
 from airflow_provider_bigin.sandbox.state import SandboxOfRequest
 from airflow_provider_bigin.sandbox.store import Store
 
@@ -27,8 +27,8 @@ _INSERT = {
 
 @router.post("")
 async def upload(request: Request, sandbox: SandboxOfRequest) -> Response:
-    """Take files from the multipart field ``file``; one that is too large refuses them all."""
-    authorise(request, sandbox, "ZohoBigin.Files.CREATE")
+    """Store files from the multipart field ``file``; if one is too large, refuse them all."""
+    authorize(request, sandbox, "ZohoBigin.Files.CREATE")
     kind = request.query_params.get("type")
     if kind not in _INSERT:
         raise ApiError(400, "INVALID_DATA", "invalid data", {"param_name": "type"})
@@ -58,7 +58,7 @@ async def upload(request: Request, sandbox: SandboxOfRequest) -> Response:
 @router.get("")
 async def download(request: Request, sandbox: SandboxOfRequest) -> Response:
     """Return a file."""
-    authorise(request, sandbox, "ZohoBigin.Files.READ")
+    authorize(request, sandbox, "ZohoBigin.Files.READ")
     file_id = request.query_params.get("id")
     if not file_id:
         raise missing_parameter("id")
@@ -72,7 +72,7 @@ def find(store: Store, file_id: str) -> sqlite3.Row | None:
 
 
 def as_download(file: sqlite3.Row) -> Response:
-    """Return a file for browsers to store, whatever it is."""
+    """Return a response that makes browsers save the file, whatever its type."""
     disposition = f"attachment; filename*=UTF-8''{quote(file['name'], safe='')}"
     return Response(
         file["content"], media_type="application/x-download", headers={"content-disposition": disposition}

@@ -1,4 +1,4 @@
-"""Who may speak to the sandbox, and how much: between the network and everything else."""
+"""Access control and size limits for everything that reaches the sandbox."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ _JSON_TEXT = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
 async def log_in(
     sandbox: SandboxOfRequest, given: Annotated[HTTPBasicCredentials, Depends(HTTPBasic())]
 ) -> None:
-    """Let in whoever has the connection's login and password.
+    """
+    Require the connection's login and password.
 
-    :raises HTTPException: for everybody else.
+    :raises HTTPException: if they do not match.
     """
     login = f"{seed.CLIENT_ID}:{sandbox.credentials['client_secret']}"
     if not secrets.compare_digest(f"{given.username}:{given.password}".encode(), login.encode()):
@@ -36,12 +37,13 @@ async def log_in(
 
 
 class SameOrigin:
-    """ASGI middleware that refuses what the web pages of others send.
+    """
+    ASGI middleware that refuses requests from other sites' web pages.
 
-    Browsers name the page in ``Origin``. Should one not do so, a page can still send no JSON without asking
-    first, and a ``POST`` to the control API has to be JSON.
+    Browsers name the page's site in ``Origin``. Even if one does not, a page cannot send JSON without a
+    preflight request, and a ``POST`` to the control API must be JSON.
 
-    :param app: what to guard.
+    :param app: the application to guard.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -57,18 +59,19 @@ def _refusal(request: Request) -> Response | None:
     headers = request.headers
     origin = headers.get("origin")
     if origin is not None and origin.partition("://")[2] != headers.get("host"):
-        return PlainTextResponse("Another site's page may not use the sandbox.", 403)
+        return PlainTextResponse("Pages of other sites may not use the sandbox.", 403)
     content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     is_control = request.method == "POST" and request.scope["path"].startswith("/sandbox/")
     if is_control and content_type != "application/json":
-        return PlainTextResponse("Send Content-Type: application/json, with or without a body.", 415)
+        return PlainTextResponse("Set Content-Type: application/json, even without a body.", 415)
     return None
 
 
 class BodyLimit:
-    """ASGI middleware that reads no more of a body than any use needs, and passes no deeply nested JSON on.
+    """
+    ASGI middleware that refuses bodies that are too large or too deeply nested.
 
-    :param app: what to guard.
+    :param app: the application to guard.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -85,7 +88,7 @@ class BodyLimit:
         size = 0
         body = bytearray()
 
-        # HTTPException is what passes through FastAPI unchanged while it reads.
+        # HTTPException is the one exception that FastAPI does not wrap while it reads the body.
         async def limited() -> Message:
             nonlocal size
             if announced > limit:
@@ -98,13 +101,13 @@ class BodyLimit:
             if not is_upload:
                 body.extend(chunk)
                 if not message.get("more_body") and _nesting(body) > NESTING:
-                    raise HTTPException(400, f"nested more than {NESTING} deep")
+                    raise HTTPException(400, f"nested more than {NESTING} levels deep")
             return message
 
         await self.app(scope, limited, send)
 
 
 def _nesting(body: bytes | bytearray) -> int:
-    """Return how deep the arrays and objects of a JSON text are nested, without parsing it."""
+    """Return how deeply the arrays and objects of a JSON text are nested, without parsing it."""
     brackets = re.findall(rb"[][{}]", _JSON_TEXT.sub(b"", body))
     return max(accumulate(1 if bracket in b"[{" else -1 for bracket in brackets), default=0)

@@ -1,7 +1,8 @@
-"""The inbox: web pages that show what arrived.
+"""
+The inbox: web pages that show the mails that arrived.
 
-A mail may contain anything. Its body is a document of its own, shown in a frame with ``sandbox=""`` and under
-a policy that neither runs nor loads anything; everything else is escaped by the templates.
+A mail may contain anything. Its body is a separate document, shown in a frame with ``sandbox=""`` and under a
+policy that runs and loads nothing; everything else is escaped by the templates.
 """
 
 from __future__ import annotations
@@ -49,9 +50,9 @@ _IMAGE = re.compile(r"[^\"'\s<>]{0,200}/crm/viewInLineImage\?fileContent=([0-9a-
 
 def _unconnected(html: str) -> str:
     """
-    Make other elements of links to resources, and of frames, which could hold such links written otherwise.
+    Rename link elements, and frames, which could contain links in another form.
 
-    No policy keeps a browser from ``<link rel=preconnect>``, which tells a server that the mail was opened.
+    No policy stops ``<link rel=preconnect>``, which would tell a server that the mail was opened.
     """
     return re.sub(r"<(?=(?:link|iframe)\b)", "<x-", html, flags=re.IGNORECASE)
 
@@ -61,16 +62,16 @@ _TEMPLATES.filters["unconnected"] = _unconnected
 
 @router.head("/")
 async def knock() -> Response:
-    """Answer, with the date, whoever wants to know whether anybody is here and what time it is."""
+    """Respond to a liveness check; the ``Date`` header carries the sandbox's time."""
     return Response()
 
 
 @router.get("/")
 async def inbox(sandbox: SandboxOfRequest, page: int = 1, search: str | None = None) -> Response:
     """
-    Show a page of the list, and beside it its newest mail.
+    Show a page of the list and, beside it, its newest mail.
 
-    :param search: only mails with this text; None shows no field to search in, and looks again and again.
+    :param search: only mails with this text; None hides the search field and refreshes the page periodically.
     """
     rows = _page(sandbox, page, search)
     shown = rows[0] if rows else None
@@ -79,7 +80,7 @@ async def inbox(sandbox: SandboxOfRequest, page: int = 1, search: str | None = N
 
 @router.get("/mails/{message_id}")
 async def one_mail(message_id: str, sandbox: SandboxOfRequest) -> Response:
-    """Show a mail, and beside it the page of the list that it is on."""
+    """Show a mail and, beside it, the page of the list that contains it."""
     row = _existing(sandbox, message_id)
     newer = sandbox.store.value("SELECT count(*) FROM mail WHERE number > ?", row["number"])
     page = 1 + newer // MAILS_PER_PAGE
@@ -88,7 +89,7 @@ async def one_mail(message_id: str, sandbox: SandboxOfRequest) -> Response:
 
 @router.get("/mails/{message_id}/body")
 async def body(message_id: str, sandbox: SandboxOfRequest) -> Response:
-    """Show what a mail says, and let none of it do anything."""
+    """Show the body of a mail with everything active disabled."""
     mail = json.loads(_existing(sandbox, message_id)["mail"])
     html = _TEMPLATES.get_template("body.html").render(mail=_with_images(mail, sandbox))
     return Response(
@@ -98,7 +99,7 @@ async def body(message_id: str, sandbox: SandboxOfRequest) -> Response:
 
 @router.get("/mails/{message_id}/attachments/{number}")
 async def attachment(message_id: str, number: int, sandbox: SandboxOfRequest) -> Response:
-    """Return a file of a mail, to be stored and never to be shown here."""
+    """Return a mail's attachment as a download, never to be rendered here."""
     attachments = json.loads(_existing(sandbox, message_id)["mail"])["attachments"]
     file = files.find(sandbox.store, attachments[number]["id"]) if 0 <= number < len(attachments) else None
     if file is None:
@@ -110,7 +111,7 @@ async def attachment(message_id: str, number: int, sandbox: SandboxOfRequest) ->
 
 @router.get("/inbox.css")
 async def style() -> Response:
-    """Return the style of the pages."""
+    """Return the stylesheet of the pages."""
     return Response((_FOLDER / "inbox.css").read_bytes(), media_type="text/css", headers=_COMMON_HEADERS)
 
 
@@ -123,7 +124,7 @@ async def icon() -> Response:
 
 
 def _with_images(mail: dict[str, Any], sandbox: Sandbox) -> dict[str, Any]:
-    """Put images into an HTML mail, in place of their addresses: the page loads nothing."""
+    """Embed images into an HTML mail in place of their URLs, because the page loads nothing."""
     if mail["mail_format"] == "text":
         return mail
 
@@ -138,7 +139,7 @@ def _with_images(mail: dict[str, Any], sandbox: Sandbox) -> dict[str, Any]:
 
 
 def _page(sandbox: Sandbox, page: int, search: str | None = None) -> list[sqlite3.Row]:
-    """Return the mails of a page, and the first one of the next."""
+    """Return the mails of a page and the first one of the next."""
     skip = (max(page, 1) - 1) * MAILS_PER_PAGE
     return mails.newest(sandbox.store, limit=MAILS_PER_PAGE + 1, skip=skip, search=search or "")
 
@@ -159,9 +160,10 @@ def _list_with(
     chosen: bool,
     search: str | None = None,
 ) -> Response:
-    """Return the page: a list of mails and one of them.
+    """
+    Return the page: a list of mails, and one of them in full.
 
-    :param chosen: whether the mail was asked for; a phone then shows it instead of the list.
+    :param chosen: whether the mail was requested by its id; a phone then shows it instead of the list.
     """
     now = sandbox.clock.now()
     total = mails.count(sandbox.store)

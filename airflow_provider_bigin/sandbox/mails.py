@@ -1,4 +1,4 @@
-"""The mails that the account has taken: storing, finding, and what became of them."""
+"""The mails that the account has accepted: storing, finding, and tracking their status."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ def new_id() -> str:
 def add(
     store: Store, message_id: str, mail: dict[str, Any], request: str, received_at: float, sent_at: float
 ) -> None:
-    """Store a mail.
+    """
+    Store a mail.
 
     :param message_id: its id.
     :param mail: its fields, as :func:`as_json` shows them.
     :param request: the body of the request that brought it, unchanged.
-    :param received_at: when it came.
-    :param sent_at: when it leaves; later than ``received_at`` for a scheduled one.
+    :param received_at: when it arrived.
+    :param sent_at: when it leaves; later than ``received_at`` if it is scheduled.
     """
     store.execute(
         "INSERT INTO mail (message_id, record_id, received_at, sent_at, addressees, mail, request, history)"
@@ -41,19 +42,20 @@ def add(
 
 
 def find(store: Store, message_id: str) -> sqlite3.Row | None:
-    """Return one mail."""
+    """Return one mail, or None."""
     return store.row("SELECT * FROM mail WHERE message_id = ?", message_id)
 
 
 def newest(
     store: Store, record_id: str | None = None, limit: int = -1, skip: int = 0, search: str = ""
 ) -> list[sqlite3.Row]:
-    """Return mails, the last received first.
+    """
+    Return mails, newest first.
 
-    :param record_id: only those of this record.
-    :param limit: at most so many; -1 for all.
-    :param skip: leave out so many of the newest.
-    :param search: only those with this text in one of their fields.
+    :param record_id: only mails of this record.
+    :param limit: at most this many; -1 for all.
+    :param skip: how many of the newest to leave out.
+    :param search: only mails with this text in one of their fields.
     """
     return store.rows(
         "SELECT * FROM mail WHERE (? IS NULL OR record_id = ?)"
@@ -69,7 +71,7 @@ def newest(
 
 
 def count(store: Store, record_id: str | None = None) -> int:
-    """Return how many mails there are, of one record or in all."""
+    """Return the number of mails, of one record or in total."""
     number: int = store.value(
         "SELECT count(*) FROM mail WHERE ? IS NULL OR record_id = ?", record_id, record_id
     )
@@ -77,12 +79,12 @@ def count(store: Store, record_id: str | None = None) -> int:
 
 
 def counts(store: Store) -> dict[str, int]:
-    """Return how many mails each record has."""
+    """Return the number of mails of each record."""
     return dict(tuple(row) for row in store.rows("SELECT record_id, count(*) FROM mail GROUP BY record_id"))
 
 
 def addressees_since(store: Store, moment: float) -> int:
-    """Return how many To and Cc addresses have been written to since a moment."""
+    """Return how many To and Cc addresses have been mailed since a point in time."""
     number: int = store.value("SELECT coalesce(sum(addressees), 0) FROM mail WHERE received_at >= ?", moment)
     return number
 
@@ -99,13 +101,14 @@ def as_json(row: sqlite3.Row, now: float) -> dict[str, Any]:
 
 
 def status(row: sqlite3.Row, now: float) -> list[dict[str, Any]]:
-    """Return what is known of a mail, oldest first, as the ``status`` of Bigin's list has it."""
+    """Return the status history of a mail, oldest first, as ``status`` in Bigin's list."""
     first = {"type": "scheduled" if row["sent_at"] > now else "sent"}
     return [first, *json.loads(row["history"])]
 
 
-def note_status(store: Store, row: sqlite3.Row, kind: str, reason: str | None, now: float) -> None:
-    """Note that a mail was opened, bounced, or anything else.
+def add_status(store: Store, row: sqlite3.Row, kind: str, reason: str | None, now: float) -> None:
+    """
+    Record that a mail was opened, bounced, or anything else.
 
     :param kind: the ``type`` of the status.
     :param reason: why it bounced.

@@ -1,4 +1,4 @@
-"""What the account says of its modules and of their fields."""
+"""The account's metadata: its modules and their fields."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from airflow_provider_bigin.sandbox.answers import BiginResponse, invalid_module, missing_parameter
-from airflow_provider_bigin.sandbox.auth import authorise
+from airflow_provider_bigin.sandbox.auth import authorize
 from airflow_provider_bigin.sandbox.seed import FIELDS, MODULES
 from airflow_provider_bigin.sandbox.state import SandboxOfRequest
 
 router = APIRouter(prefix="/bigin/v2/settings")
 
-# By the name in the API: on Bigin's pages, of one and of many.
+# By API name: the singular and the plural on Bigin's pages.
 _LABELS = {
     "Contacts": ("Contact", "Contacts"),
     "Accounts": ("Company", "Companies"),
@@ -32,14 +32,14 @@ _LOOKUPS = {"Account_Name": "Accounts", "Contact_Name": "Contacts"}
 @router.get("/modules")
 async def modules(request: Request, sandbox: SandboxOfRequest) -> Response:
     """List the modules."""
-    authorise(request, sandbox, "ZohoBigin.settings.modules.READ")
+    authorize(request, sandbox, "ZohoBigin.settings.modules.READ")
     return BiginResponse({"modules": [_module(name) for name in MODULES]})
 
 
 @router.get("/fields")
 async def fields(request: Request, sandbox: SandboxOfRequest) -> Response:
     """List the fields of the module that ``module`` names."""
-    authorise(request, sandbox, "ZohoBigin.settings.fields.READ")
+    authorize(request, sandbox, "ZohoBigin.settings.fields.READ")
     module = request.query_params.get("module")
     if not module:
         raise missing_parameter("module")

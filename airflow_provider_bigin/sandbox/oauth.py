@@ -1,4 +1,4 @@
-"""Zoho's accounts server: the token endpoint with its limits, and the end of tokens."""
+"""Zoho's accounts server: the token endpoint with its limits, and revocation."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ REFRESH_TOKENS = 20
 
 @router.post("")
 async def token(request: Request, sandbox: SandboxOfRequest) -> Response:
-    """Give an access token for a refresh token or a grant code. Most refusals are a 200 with an ``error``."""
+    """Issue an access token for a refresh token or a grant code; most errors are a 200 with ``error``."""
     if sandbox.clock.now() < sandbox.throttled_until:
         return _throttled(sandbox)
     values = await _parameters(request)
@@ -41,13 +41,13 @@ async def token(request: Request, sandbox: SandboxOfRequest) -> Response:
 
 @router.get("")
 async def token_by_get() -> Response:
-    """Refuse: the endpoint takes only POST."""
+    """Refuse the call, because the endpoint accepts only POST."""
     return Response("<html><body>server error</body></html>", 500, media_type="text/html")
 
 
 @router.post("/revoke")
 async def revoke(request: Request, sandbox: SandboxOfRequest) -> Response:
-    """End a refresh token together with the access tokens made from it, or a single access token."""
+    """Revoke a refresh token together with its access tokens, or a single access token."""
     token = (await _parameters(request)).get("token")
     ended = sandbox.store.execute("DELETE FROM refresh_token WHERE token = ?", token).rowcount
     ended += sandbox.store.execute(
@@ -87,7 +87,7 @@ def _exchange(sandbox: Sandbox, own_url: str, code: str | None) -> Response:
     sandbox.store.execute("INSERT INTO refresh_token VALUES (?, ?)", refresh_token, now)
     _keep_newest_refresh_tokens(sandbox)
     access_token = _mint(sandbox, refresh_token)
-    assert access_token is not None  # the first of a new refresh token
+    assert access_token is not None  # a new refresh token has used none of its limit
     return _grant(sandbox, own_url, access_token, refresh_token)
 
 
@@ -108,7 +108,7 @@ def _keep_newest_refresh_tokens(sandbox: Sandbox) -> None:
 
 
 def _mint(sandbox: Sandbox, refresh_token: str) -> str | None:
-    """Return a new access token, or None after too many in ten minutes. The sixteenth ends the oldest."""
+    """Return a new access token, or None after too many in ten minutes; the sixteenth evicts the oldest."""
     store, now = sandbox.store, sandbox.clock.now()
     if sandbox.settings.token_limits:
         recent = store.value(
@@ -142,7 +142,7 @@ def _grant(sandbox: Sandbox, own_url: str, access_token: str, refresh_token: str
     if settings.token_answer_scope:
         answer["scope"] = " ".join(settings.scopes)
     answer |= {"api_domain": settings.token_api_domain or own_url, "token_type": "Bearer"}
-    # The legacy shape: with "expires_in_sec" present, "expires_in" is in milliseconds.
+    # The legacy format: with "expires_in_sec" present, "expires_in" is in milliseconds.
     if settings.expires_in_ms:
         answer |= {"expires_in_sec": LIFETIME, "expires_in": LIFETIME * 1000}
     else:
@@ -151,12 +151,12 @@ def _grant(sandbox: Sandbox, own_url: str, access_token: str, refresh_token: str
 
 
 def own_url(request: Request) -> str:
-    """Return where the client believes the sandbox to be."""
+    """Return the base URL under which the client reaches the sandbox."""
     return str(request.base_url).rstrip("/")
 
 
 async def _parameters(request: Request) -> dict[str, str]:
-    """Return the query's and the form's parameters; a body of another type is not understood."""
+    """Return the parameters of the query and the form; a body of any other type is ignored."""
     async with request.form() as form:
         fields = {name: value for name, value in form.items() if isinstance(value, str)}
     return {**request.query_params, **fields}

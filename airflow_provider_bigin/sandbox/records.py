@@ -1,4 +1,4 @@
-"""Records: one, all, and those that a search finds."""
+"""Records: getting one, listing all, and searching."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from airflow_provider_bigin.sandbox.answers import (
     no_content,
     page_token_expired,
 )
-from airflow_provider_bigin.sandbox.auth import authorise
+from airflow_provider_bigin.sandbox.auth import authorize
 from airflow_provider_bigin.sandbox.clock import iso
 from airflow_provider_bigin.sandbox.cursors import PAGE_TOKEN_LIFETIME, seal, unseal
 from airflow_provider_bigin.sandbox.seed import MODULES
@@ -42,7 +42,7 @@ _PAGE = {
 
 @router.get("")
 async def list_records(module: str, request: Request, sandbox: SandboxOfRequest) -> Response:
-    """List records by page; beyond the first 2,000 only with ``page_token``."""
+    """List records by page; beyond the first 2,000, only with ``page_token``."""
     _check_module(module, request, sandbox)
     fields = _fields(request)
     if fields is None:
@@ -75,7 +75,7 @@ async def list_records(module: str, request: Request, sandbox: SandboxOfRequest)
 
 @router.get("/search")
 async def search_records(module: str, request: Request, sandbox: SandboxOfRequest) -> Response:
-    """Find records by exactly one of ``criteria``, ``email``, ``phone`` and ``word``."""
+    """Find records by exactly one of ``criteria``, ``email``, ``phone``, and ``word``."""
     _check_module(module, request, sandbox, "ZohoSearch.securesearch.READ")
     per_page = _number(request, "per_page", PER_PAGE, PER_PAGE)
     page = _number(request, "page", 1, WITHOUT_TOKEN // per_page)
@@ -95,7 +95,7 @@ async def search_records(module: str, request: Request, sandbox: SandboxOfReques
 
 @router.get("/{record_id}")
 async def get_record(module: str, record_id: str, request: Request, sandbox: SandboxOfRequest) -> Response:
-    """Return one record; a missing one is no content rather than an error."""
+    """Return one record; for a missing one, return 204 instead of an error."""
     _check_module(module, request, sandbox)
     record = find_record(sandbox.store, module, record_id)
     return no_content() if record is None else BiginResponse({"data": [_selected(record, _fields(request))]})
@@ -117,13 +117,13 @@ def contacts_of(store: Store, account_id: str) -> list[str]:
 
 
 def _check_module(module: str, request: Request, sandbox: Sandbox, *more_scopes: str) -> None:
-    authorise(request, sandbox, f"ZohoBigin.modules.{module}.READ", *more_scopes)
+    authorize(request, sandbox, f"ZohoBigin.modules.{module}.READ", *more_scopes)
     if module not in MODULES:
         raise invalid_module()
 
 
 def _found(module: str, request: Request, sandbox: Sandbox) -> list[Record]:
-    """Return all records that the request's one search finds, newest first."""
+    """Return all records that match the request's search, newest first."""
     given = [(name, request.query_params[name]) for name in _SEARCHES if name in request.query_params]
     if not given:
         raise missing_parameter("criteria")
@@ -152,7 +152,7 @@ def _by_criteria(text: str) -> criteria.Predicate:
 
 
 def _by_email(text: str) -> criteria.Predicate:
-    return lambda record: True  # the query has seen to it
+    return lambda record: True  # the SQL query has already filtered
 
 
 def _by_phone(text: str) -> criteria.Predicate:
@@ -197,7 +197,7 @@ def _selected(record: Record, fields: list[str] | None) -> Record:
 
 
 def _position(request: Request, list_name: str, per_page: int, now: float) -> tuple[int, int]:
-    """Return the page asked for, and the row it follows if a token names one."""
+    """Return the number of the requested page and the row it follows if a token names one."""
     token = request.query_params.get("page_token")
     if token is not None:
         position = unseal(list_name, token)

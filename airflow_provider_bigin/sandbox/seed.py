@@ -1,4 +1,4 @@
-"""The account as it is when the sandbox starts: identities, addresses, records."""
+"""The account's initial data: identities, addresses, and records."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SCOPES = (
     "ZohoBigin.org.READ",
 )
 
-# Keys that may be missing or null on the real API are missing or null in one of the two.
+# Keys that the real API may omit or set to null are missing or null in one of the two.
 FROM_ADDRESSES: tuple[dict[str, Any], ...] = (
     {"email": "ada@example.com", "type": "user", "id": None, "user_name": "Ada Airflow", "default": True},
     {"email": "team@example.com", "type": "org_email", "user_name": "Team"},
@@ -59,7 +59,7 @@ _ACCOUNT = {"name": "Analytical Engines", "id": "5000000000000000201"}
 RECORDS: dict[str, list[dict[str, Any]]] = {
     "Accounts": [
         {"id": _ACCOUNT["id"], "Account_Name": _ACCOUNT["name"], "Website": "engines.example.org"},
-        {"id": "5000000000000000202", "Account_Name": "Harbour & Sons", "Website": "harbour.example.org"},
+        {"id": "5000000000000000202", "Account_Name": "Harbor & Sons", "Website": "harbor.example.org"},
     ],
     "Contacts": [
         {
@@ -108,7 +108,7 @@ RECORDS: dict[str, list[dict[str, Any]]] = {
 
 _OF_EVERY_RECORD = {"Owner": "ownerlookup", "Created_Time": "datetime", "Modified_Time": "datetime"}
 
-#: The data type of each field, as ``settings/fields`` tells it.
+#: The data type of each field, as in ``settings/fields``.
 FIELDS: dict[str, dict[str, str]] = {
     "Contacts": {
         "First_Name": "text",
@@ -136,11 +136,12 @@ FIELDS: dict[str, dict[str, str]] = {
 
 
 def complete(module: str, record: dict[str, Any], created_time: str) -> dict[str, Any]:
-    """Return a record with the fields that Bigin adds.
+    """
+    Return a record with the fields that Bigin adds.
 
     :param module: API name of the module.
-    :param record: the fields given, ``id`` among them.
-    :param created_time: when it was made, as Bigin writes times.
+    :param record: the given fields, including ``id``.
+    :param created_time: when it was created, in Bigin's time format.
     """
     full = {
         **{name: False if kind == "boolean" else None for name, kind in FIELDS[module].items()},
@@ -155,12 +156,12 @@ def complete(module: str, record: dict[str, Any], created_time: str) -> dict[str
 
 
 def new_token() -> str:
-    """Return a token as Zoho's look."""
+    """Return a random token in Zoho's format."""
     return f"1000.{secrets.token_hex(16)}.{secrets.token_hex(16)}"
 
 
 def new_credentials() -> dict[str, str]:
-    """Return the secrets of a connection, which no two sandboxes share."""
+    """Return random secrets for a connection, so that no two sandboxes share them."""
     return {"client_secret": secrets.token_hex(21), "refresh_token": new_token()}
 
 
@@ -172,7 +173,7 @@ def plant(store: Store, refresh_token: str, now: float, created_time: str) -> No
 
 
 def insert_records(store: Store, module: str, records: list[dict[str, Any]], now: float) -> None:
-    """Store complete records, in place of those with the same id."""
+    """Store complete records, replacing any with the same id."""
     store.insert_many(
         "INSERT OR REPLACE INTO record VALUES (?, ?, lower(?), lower(?), ?, ?)",
         [
@@ -190,7 +191,7 @@ def insert_records(store: Store, module: str, records: list[dict[str, Any]], now
 
 
 def made_up(module: str, record_id: str) -> dict[str, Any]:
-    """Return the fields of a record that nobody described; a made-up contact has an address of its own."""
+    """Return the fields of a made-up record; each contact has its own address."""
     number = record_id.lstrip("50")
     if module == "Contacts":
         return {

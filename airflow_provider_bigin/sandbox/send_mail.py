@@ -1,4 +1,4 @@
-"""``POST /bigin/v2/{module}/{record_id}/actions/send_mail``, with its checks in Bigin's order."""
+"""The call ``POST /bigin/v2/{module}/{record_id}/actions/send_mail``, with its checks in Bigin's order."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from airflow_provider_bigin.sandbox.answers import (
     invalid_module,
     unknown_file,
 )
-from airflow_provider_bigin.sandbox.auth import authorise
+from airflow_provider_bigin.sandbox.auth import authorize
 from airflow_provider_bigin.sandbox.clock import start_of_day
 from airflow_provider_bigin.sandbox.records import find_record
 from airflow_provider_bigin.sandbox.seed import MODULES
@@ -40,8 +40,8 @@ _JSON_TYPES = {dict: "jsonobject", list: "jsonarray", str: "string", bool: "bool
 
 @router.post("/bigin/v2/{module}/{record_id}/actions/send_mail")
 async def send_mail(module: str, record_id: str, request: Request, sandbox: SandboxOfRequest) -> Response:
-    """Take a mail."""
-    authorise(request, sandbox, "ZohoBigin.send_mail.all.CREATE")
+    """Accept a mail."""
+    authorize(request, sandbox, "ZohoBigin.send_mail.all.CREATE")
     if module not in MODULES:
         raise invalid_module()
     record = find_record(sandbox.store, module, record_id)
@@ -56,7 +56,7 @@ async def send_mail(module: str, record_id: str, request: Request, sandbox: Sand
     sent_at = _departure(mail["scheduled_time"], now, sandbox)
     _check_daily_limit(mail, now, sandbox)
 
-    blocked, left = _sorted_out(mail, sandbox)
+    blocked, left = _split_blocked(mail, sandbox)
     message_id = mails.new_id()
     if any(left.values()):
         name = mail["from"].get("user_name") or sender.get("user_name")
@@ -89,7 +89,7 @@ def _success(message_id: str, blocked: list[dict[str, Any]], *, scheduled: bool)
 
 
 def _item_of(raw: bytes) -> dict[str, Any]:
-    """Return the one mail of a request's body."""
+    """Return the only mail in a request's body."""
     try:
         body = json.loads(raw.decode())
     except ValueError:
@@ -109,7 +109,7 @@ def _item_of(raw: bytes) -> dict[str, Any]:
 
 
 def _checked(item: dict[str, Any]) -> dict[str, Any]:
-    """Return a mail's known fields. Unknown ones are ignored, as a misspelt ``schedule_time`` would be."""
+    """Return a mail's known fields; unknown ones, such as a misspelled ``schedule_time``, are ignored."""
     for name in ("from", "to"):
         if not item.get(name) and item.get(name, []) in ([], {}):
             raise _missing(name, f"$.data[0].{name}")
@@ -213,7 +213,7 @@ def _checked_files(ids: list[str], sandbox: Sandbox) -> list[dict[str, Any]]:
 
 
 def _check_record(module: str, record: dict[str, Any], sandbox: Sandbox) -> None:
-    """Refuse a record whose person has opted out or has no address. Companies have none of their own."""
+    """Refuse a record whose contact has opted out or has no address; companies are exempt."""
     if module == "Accounts":
         return
     person: dict[str, Any] | None = record
@@ -228,7 +228,7 @@ def _check_record(module: str, record: dict[str, Any], sandbox: Sandbox) -> None
 
 
 def _departure(scheduled_time: str | None, now: float, sandbox: Sandbox) -> float:
-    """Return when the mail leaves. A time in the past, unknown of Bigin, means at once."""
+    """Return when the mail leaves: at once for a time in the past, which Bigin does not document."""
     if scheduled_time is None:
         return now
     if not sandbox.settings.scheduling:
@@ -247,10 +247,10 @@ def _check_daily_limit(mail: dict[str, Any], now: float, sandbox: Sandbox) -> No
         raise daily_limit()
 
 
-def _sorted_out(
+def _split_blocked(
     mail: dict[str, Any], sandbox: Sandbox
 ) -> tuple[list[dict[str, Any]], dict[str, list[dict[str, Any]]]]:
-    """Return the recipients who are blocked, and those who are left, by the kind of their address."""
+    """Return the blocked recipients, and the remaining ones by field."""
     blocked_emails = {email.lower() for email in sandbox.settings.blocked_addresses}
     blocked: list[dict[str, Any]] = []
     left: dict[str, list[dict[str, Any]]] = {"to": [], "cc": [], "bcc": []}

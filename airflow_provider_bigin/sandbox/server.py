@@ -1,4 +1,4 @@
-"""The web server: uvicorn, with connections that can be dropped."""
+"""The web server: uvicorn with connections that can be dropped."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ _transports: dict[Any, asyncio.Transport] = {}
 
 
 class DroppableProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
-    """uvicorn's HTTP protocol, which remembers the connection of each client.
+    """
+    The HTTP protocol of uvicorn, extended to remember each client's connection.
 
-    ASGI has no way to end a connection without an answer.
+    ASGI has no way to close a connection without a response.
     """
 
     def connection_made(self, transport: asyncio.Transport) -> None:
@@ -32,10 +33,11 @@ class DroppableProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
 
 
 async def drop_connection(scope: Scope, receive: Receive) -> None:
-    """Close a client's socket without an answer.
+    """
+    Close a client's socket without a response.
 
-    :param scope: ASGI scope of its request.
-    :param receive: ASGI receive, drained until the server has noticed.
+    :param scope: the ASGI scope of its request.
+    :param receive: its ASGI receive callable, drained until the server notices the disconnect.
     """
     transport = _transports.get(tuple(scope["client"]))
     if transport is not None:
@@ -45,13 +47,14 @@ async def drop_connection(scope: Scope, receive: Receive) -> None:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket.
+    """
+    Return a listening socket.
 
-    :param host: an address, or a name of this machine.
-    :param port: 0 takes a free port.
+    :param host: an address or a hostname of this machine.
+    :param port: the port; 0 picks a free one.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # With the protocol named, asyncio turns Nagle's algorithm off, which would cost 40 ms for each answer.
+    # If the protocol is explicit, asyncio disables Nagle's algorithm, which would cost 40 ms per response.
     sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     sock.bind((host, port))
@@ -60,7 +63,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def server(app: ASGIApp) -> uvicorn.Server:
-    """Return a server for the app, to be run on a socket of :func:`listen`."""
+    """Return a server for the app, to be run on a socket from :func:`listen`."""
     return uvicorn.Server(
         uvicorn.Config(
             app,
@@ -68,9 +71,9 @@ def server(app: ASGIApp) -> uvicorn.Server:
             lifespan="off",
             log_level="warning",
             access_log=False,
-            date_header=False,  # the date is that of the sandbox's clock
+            date_header=False,  # the date comes from the sandbox's clock
             server_header=False,
             timeout_graceful_shutdown=2,
-            timeout_keep_alive=60,  # on a busy machine 5 s end while the next request is under way
+            timeout_keep_alive=60,  # on a busy machine, 5 s can expire while the next request is in transit
         )
     )

@@ -1,4 +1,4 @@
-"""How the sandbox behaves, changed while it runs by ``PATCH /sandbox/settings``."""
+"""The sandbox's settings, which ``PATCH /sandbox/settings`` changes while it runs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from airflow_provider_bigin.sandbox import seed
 
 
 class Settings(BaseModel):
-    """A field for each thing that differs between accounts, is unknown of Bigin, or goes wrong for long."""
+    """A field for everything that varies by account, is undocumented in Bigin, or can fail for long."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -68,9 +68,10 @@ class Settings(BaseModel):
     search_lag: float = Field(default=0.0, ge=0)
 
     def patched(self, changes: dict[str, Any]) -> Settings:
-        """Return these settings with some of them changed.
+        """
+        Return these settings with some of them changed.
 
         :param changes: new values by name.
-        :raises pydantic.ValidationError: for an unknown name or an impossible value.
+        :raises pydantic.ValidationError: if a name is unknown or a value is invalid.
         """
         return Settings.model_validate({**self.model_dump(), **changes})

@@ -1,4 +1,4 @@
-"""The running sandbox: one object that every handler is given."""
+"""The running sandbox: the one object that every handler receives."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from airflow_provider_bigin.sandbox.traffic import Traffic
 
 
 class Sandbox:
-    """A Bigin account, the clock it lives by, and what is to go wrong with it.
+    """
+    A Bigin account, its clock, and the faults to inject.
 
-    The account, its credentials, its settings and the clock's offset are in the store; faults and the request
-    log belong to the process.
+    The account, its credentials, its settings, and the clock's offset are in the store; faults and the
+    request log live only as long as the process.
 
     :param database: a SQLite file, or ``:memory:``.
     """
@@ -37,9 +38,10 @@ class Sandbox:
             self._plant()
 
     def connection(self, url: str) -> dict[str, Any]:
-        """Return the Airflow connection to this sandbox, in the JSON form of ``AIRFLOW_CONN_...`` variables.
+        """
+        Return the Airflow connection to this sandbox, in the JSON form of ``AIRFLOW_CONN_...`` variables.
 
-        :param url: where it is reached.
+        :param url: the URL under which it is reached.
         """
         return {
             "conn_type": "bigin",
@@ -63,15 +65,16 @@ class Sandbox:
         self._plant()
 
     def change_settings(self, changes: dict[str, Any]) -> None:
-        """Change some settings and keep them.
+        """
+        Change some settings and store them.
 
-        :raises pydantic.ValidationError: for an unknown name or an impossible value.
+        :raises pydantic.ValidationError: if a name is unknown or a value is invalid.
         """
         self.settings = self.settings.patched(changes)
         self._save("settings", self.settings.model_dump())
 
     def advance_clock(self, seconds: float) -> None:
-        """Move the clock and keep its offset."""
+        """Move the clock and store its offset."""
         self.clock.advance(seconds)
         self._save("clock_offset", self.clock.offset)
 

@@ -1,4 +1,4 @@
-"""What the account holds, in SQLite: in memory, or in a file that outlives the process."""
+"""The account's data in SQLite: in memory, or in a file that outlives the process."""
 
 from __future__ import annotations
 
@@ -49,10 +49,11 @@ DELETE FROM mail;
 
 
 class Store:
-    """A thin hand on one SQLite connection. Every statement commits by itself.
+    """
+    A thin wrapper around one SQLite connection in which every statement commits by itself.
 
-    All requests run on one event loop, so statements never overlap. A file can be read by its owner alone;
-    SQLite gives those beside it the same mode.
+    All requests run on one event loop, so statements never overlap. Only its owner can read the file; SQLite
+    gives the files that it creates beside it the same mode.
 
     :param path: a file, or ``:memory:``.
     """
@@ -66,14 +67,14 @@ class Store:
         self._db.execute("PRAGMA synchronous=NORMAL")
         self._db.executescript(SCHEMA)
         if path != ":memory:":
-            Path(path).chmod(0o600)  # one that was there; now it surely is a sandbox's
+            Path(path).chmod(0o600)  # a file that already existed, now that it is known to be a sandbox's
 
     def execute(self, sql: str, *values: Any, **named: Any) -> sqlite3.Cursor:
-        """Run one statement, with values in order or by name."""
+        """Run one statement with positional or named values."""
         return self._db.execute(sql, named or values)
 
     def insert_many(self, sql: str, rows: list[tuple[Any, ...]]) -> None:
-        """Run one statement for each row, all or none."""
+        """Run one statement for each row, all or nothing."""
         self._db.execute("BEGIN")
         try:
             self._db.executemany(sql, rows)

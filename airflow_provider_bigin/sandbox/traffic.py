@@ -1,4 +1,4 @@
-"""What was asked of the sandbox: calls told apart, counted and logged."""
+"""The calls that the sandbox received: classified, counted, and logged."""
 
 from __future__ import annotations
 
@@ -32,10 +32,11 @@ _SECRET_PARAMETERS = {"token", "refresh_token", "client_secret", "code", "access
 
 @dataclass(frozen=True)
 class Call:
-    """Which of Bigin's calls a request is.
+    """
+    The API call that a request makes.
 
-    :param name: ``send_mail``, ``token``, ``emails``, ...
-    :param record_id: the record in its path, if there is one.
+    :param name: ``send_mail``, ``token``, ``emails``, etc.
+    :param record_id: the record in its path, if any.
     """
 
     name: str
@@ -43,7 +44,7 @@ class Call:
 
 
 def call_of(path: str) -> Call | None:
-    """Return which of Bigin's calls has this path; None for the sandbox's own pages."""
+    """Return the API call with this path, or None for the sandbox's own pages."""
     for pattern, name in _NAMES:
         if match := pattern.fullmatch(path):
             return Call(name, match.groupdict().get("record_id"))
@@ -65,7 +66,7 @@ class Traffic:
         self.log.clear()
 
     def arrived(self, call: Call, scope: Scope, at: float) -> dict[str, Any]:
-        """Note a request and return its log entry."""
+        """Log a request and return its log entry."""
         self.counts[call.name] += 1
         entry = {
             "at": at,
@@ -84,7 +85,7 @@ class Traffic:
         return entry
 
     def answered(self, entry: dict[str, Any], status: int | None) -> None:
-        """Note how a request ended: a status, or None for a connection that was dropped."""
+        """Log how a request ended: with a status, or None for a dropped connection."""
         entry["status"] = status
         self.statuses["dropped" if status is None else str(status)] += 1
 

@@ -1,4 +1,4 @@
-"""The same mails twice: each by a task of its own, and all by one task."""
+"""The same mails twice: from one task each, and all from one task."""
 
 from __future__ import annotations
 

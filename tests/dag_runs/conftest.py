@@ -1,4 +1,4 @@
-"""DAGs that run as ``dag.test()`` runs them, in an Airflow of their own."""
+"""DAGs run with ``dag.test()`` in a separate Airflow."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ import pytest
 from tests.sandbox_control import SandboxControl
 
 ROOT = Path(__file__).parents[2]
-#: Tells what became of a run's tasks: task, map index, its label, state.
+#: Prints the outcome of a run's tasks: task, map index, label, state.
 TaskRow = tuple[str, int, str | None, str]
 
 
 @pytest.fixture(scope="session")
 def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An Airflow with an empty database."""
+    """Return the home of an Airflow with an empty database."""
     home = tmp_path_factory.mktemp("airflow")
     _airflow(home, "db", "migrate")
     return home
@@ -32,8 +32,8 @@ def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def airflow(airflow_home: Path, sandbox: SandboxControl) -> Callable[..., None]:
-    """Run a command of Airflow, with a folder of DAGs and a connection to the sandbox."""
-    # A new sandbox knows no token of the one before; of too many that are refused, no more are asked for.
+    """Run an Airflow command with a folder of DAGs and a connection to the sandbox."""
+    # A new sandbox rejects the tokens of the previous one; after too many rejections, no more are requested.
     shutil.rmtree(airflow_home / "bigin", ignore_errors=True)
 
     def run(folder: Path, *command: str, may_fail: bool = False) -> None:

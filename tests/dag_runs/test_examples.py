@@ -1,4 +1,4 @@
-"""The example DAGs, which are shown in the docs as well."""
+"""The example DAGs, which the docs also show."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mapping the operator for one mail."""
+"""Mapping of the operator for a single mail."""
 
 from __future__ import annotations
 

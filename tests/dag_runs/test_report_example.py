@@ -1,4 +1,4 @@
-"""The example DAG of a report."""
+"""The report example DAG."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a task keeps between its tries, and what it leaves behind."""
+"""What a task stores between its tries and what it leaves behind."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ with DAG("kept_state", schedule=None, default_args=retried):
 
 def test_state_survives_a_retry_and_nothing_is_left(run_dag, sandbox, airflow_home, tmp_path):
     (tmp_path / "kept_state.py").write_text(DAG)
-    sandbox.settings(emails_outage="scope")  # whoever has forgotten what was sent is in doubt
+    sandbox.settings(emails_outage="scope")  # a task that has lost its state is in doubt
     sandbox.fault("send_mail", "record_locked", record_id=GRACE)
     sandbox.fault("send_mail", "record_locked", record_id=ADA)
     assert {(task, state) for task, *_, state in run_dag("kept_state", tmp_path)} == {

@@ -1,4 +1,4 @@
-"""What comes from another task is data, however it gets into an argument."""
+"""Values from other tasks are data, however they get into an argument."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 pytestmark = pytest.mark.timeout(600)  # Airflow starts several times, and runs many tasks
 
 DAGS = Path(__file__).parent / "dags"
-#: What an upstream task gives out, and what would come of it if it were a template.
+#: What an upstream task returns, and what it would become if it were a template.
 EVIL = "{{ conn.bigin_default.password }}|{{ var.value.x }}|{{ 7 * 191 }}"
 
 
@@ -31,7 +31,7 @@ def test_no_value_of_another_task_is_rendered(run_dag, sandbox, tmp_path, monkey
         for secret in (sandbox.connection()["password"], "value-of-x", "1337"):
             assert secret not in json.dumps(what), json.dumps(what)
 
-    # What the DAG's author wrote is rendered, also beside data.
+    # What the DAG's author wrote is rendered, even beside data.
     for name in (
         *("kwargs", "mapped", "zipped", "concat", "plain", "direct", "partial", "group", "one"),
         *("grouprow", "defaulted"),
@@ -58,7 +58,7 @@ def test_no_value_of_another_task_is_rendered(run_dag, sandbox, tmp_path, monkey
     assert mails["list42"]["cc"][0]["user_name"] == EVIL
     assert mails["list42"]["cc"][1]["email"] == "42@example.org"
 
-    # A name of a file in data is a text; a path is none, but below the author's files_root.
+    # A file name in data is plain text; a path is refused unless it is below the author's files_root.
     assert mails["minutes"]["content"].startswith("board_minutes.txt")
     assert len(mails["attached"]["attachments"]) == 1
     assert "/crm/viewInLineImage?fileContent=" in mails["pictured"]["content"]

@@ -1,9 +1,8 @@
 """
-Many mails by one task that is killed again and again: everybody gets one.
+Many mails from one task that is killed again and again: everybody gets exactly one.
 
-Each try is a process of its own, forked from one that has everything imported, and is killed with SIGKILL
-at a random moment.
-Waiting happens on the sandbox's clock, which the worker shares.
+Each try is a separate process, forked from one that has everything imported, and is killed with SIGKILL at a
+random moment. Waiting happens on the sandbox's clock, which the worker shares.
 
 Run it with ``python -m tests.faults.bulk --help``.
 """
@@ -27,13 +26,13 @@ from tests.faults.run import SandboxClock, make_store, prepared_sandbox
 from tests.sandbox_control import SandboxControl
 from tests.task_instance import StateStore, TaskInstance
 
-#: Tries that are not killed, to finish what the killed ones have left.
+#: Tries that are not killed, to finish what the killed ones left undone.
 LAST_TRIES = 5
 
 
 @dataclass(frozen=True)
 class Report:
-    """What a run has come to."""
+    """The result of a run."""
 
     seed: int
     mails: int
@@ -50,7 +49,7 @@ class Report:
 
     @property
     def is_right(self) -> bool:
-        """Everybody got exactly one mail, the own one, and the task knows it."""
+        """Return whether everybody got exactly one mail, their own, and the task knows it."""
         return (
             self.arrived == self.mails
             and not self.duplicates
@@ -64,14 +63,14 @@ def run(
     *, mails: int, kills: int, lost: int, seed: int, store: str = "state store", **settings: Any
 ) -> Report:
     """
-    Send mails by a task that is killed.
+    Send mails from a task that is killed repeatedly.
 
     :param mails: how many rows the task has.
     :param kills: how many of its tries are killed.
-    :param lost: in each of them, so many answers get lost on their way.
-    :param seed: of all chance but the operating system's.
-    :param store: where Airflow keeps what a task stores: ``state store``, ``variables`` or ``none``.
-    :param settings: of the sandbox.
+    :param lost: how many responses are lost in each of those tries.
+    :param seed: the seed of all randomness except the operating system's.
+    :param store: where Airflow keeps the task's state: ``state store``, ``variables``, or ``none``.
+    :param settings: the sandbox's settings.
     """
     chance = random.Random(seed)
     with tempfile.TemporaryDirectory() as directory, prepared_sandbox(Path(directory)) as sandbox:
@@ -104,7 +103,7 @@ def run(
 
 
 def note_writes(store: StateStore, sizes: Path) -> None:
-    """Let each write to a store, by whatever process, leave a line with its size."""
+    """Record the size of each write to a store, from any process, as a line."""
     sizes.touch()
     set_state = store.set
 
@@ -117,7 +116,7 @@ def note_writes(store: StateStore, sizes: Path) -> None:
 
 
 def make_rows(sandbox: SandboxControl, number: int) -> list[dict[str, str]]:
-    """Make a row for each of new contacts."""
+    """Make rows for new contacts."""
     return [
         {"record_id": record_id, "to": f"{record_id}@example.org"}
         for record_id in sandbox.add_contacts(number)
@@ -139,9 +138,9 @@ def make_task(rows: list[dict[str, str]], *, retries: int) -> Any:
 
 def run_try(instance: TaskInstance, sandbox: SandboxControl, *, kill_at: int | None, delay: float) -> str:
     """
-    Run a try in a process of its own, and kill it some moments after so many mails have arrived.
+    Run a try in a separate process and kill it shortly after a number of mails have arrived.
 
-    :return: how it ended: ``killed``, ``success`` with the number of delivered mails, or an error's name.
+    :return: how it ended: ``killed``, ``success`` with the number of delivered mails, or the error's name.
     """
     context = multiprocessing.get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
@@ -163,7 +162,7 @@ def run_try(instance: TaskInstance, sandbox: SandboxControl, *, kill_at: int | N
 
 
 def end_of(work: Callable[[], Any], url: str) -> str:
-    """Run a try by the sandbox's clock and tell how it ended."""
+    """Run a try on the sandbox's clock and return how it ended."""
     from airflow_provider_bigin.hooks.bigin import BiginHook
 
     BiginHook.clock = SandboxClock(SandboxControl(url))
@@ -183,7 +182,7 @@ def make_report(
     sizes: Path,
     seconds: float,
 ) -> Report:
-    """Count what arrived, and what was written."""
+    """Count the mails that arrived and the state that was written."""
     arrived = sandbox.mails()
     numbers = Counter(mail["record_id"] for mail in arrived)
     written = [int(line) for line in sizes.read_text().split()] if sizes.exists() else []

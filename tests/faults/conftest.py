@@ -9,7 +9,7 @@ from airflow_provider_bigin.delivery import store
 
 @pytest.fixture(autouse=True)
 def airflows_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give Airflow its Variables back when the test is over; schedules replace them."""
+    """Restore Airflow's Variables after the test, because schedules replace them."""
     for name in ("get", "set", "delete"):
         function = f"{name}_database_variable"
         monkeypatch.setattr(store, function, getattr(store, function))

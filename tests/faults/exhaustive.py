@@ -1,16 +1,17 @@
 """
-All schedules of faults, not only random ones: each point at which a try can die, fail or lose an answer, with
-up to two faults in all tries of a task and a clear between any two of them.
+Enumerate all schedules of faults instead of random ones.
 
-A try of the real operator is run against the real sandbox, in one thread and in virtual time, once for each
-way in which it can go; then each of the states that it can leave is continued in all ways, and so on to the
-end. Two states are one if nothing that a later try can see tells them apart: the same numbers of Airflow's,
-the same stored values, the same mails, the same truth for the judge. Times count only as far as a window is
-over or not. So the schedules, which are the ways from the beginning to an end, are more than the tries that
-have to be run.
+Faults occur at each point at which a try can die, fail, or lose a response, with up to two faults across all
+tries of a task and a clear between any two of them.
 
-A worker dies before it does anything or right after something that lasts: a write, a deletion, a POST. In
-between nothing changes that it could leave.
+A try of the real operator runs against the real sandbox, in one thread and in virtual time, once for each
+way it can go; then each of the states that it can leave is continued in all ways, and so on to the end. Two
+states are the same if no later try can tell them apart: the same Airflow counters, the same stored values,
+the same mails, the same truth for the judge. Times matter only insofar as a window is over or not. So there
+are more schedules, that is, paths from the start to an end, than tries that have to be run.
+
+A worker dies before it does anything or right after something durable: a write, a deletion, a POST. In
+between, nothing changes that it could leave behind.
 
 Run it with ``python -m tests.faults.exhaustive --help``.
 """
@@ -45,14 +46,14 @@ from tests.faults.virtual import EPOCH, InTurn, LocalSandbox, MemoryStore, Memor
 from tests.task_instance import TaskInstance
 
 RETRIES = 1
-#: Seconds until a mail is in its record's list: the first look of the same try misses it.
+#: Seconds until a mail is in its record's list: the same try's first lookup misses it.
 LAG = 15.0
 
 #: What must not happen.
 TWICE, LOST, GREEN, DOUBT, TOLD = "mailed twice", "lost", "falsely green", "sent in doubt", "told wrong"
 VIOLATIONS = (TWICE, LOST, GREEN, DOUBT, TOLD)
 
-#: What nobody can promise, by the names of the protocol, and the only rule that each excuses.
+#: What nobody can guarantee, by the protocol's names, and the only rule that each excuses.
 EXCUSES = {
     "H3, cleared before Airflow heard of the success": TWICE,
     "H5, the last write failed for good": GREEN,
@@ -70,9 +71,9 @@ class Case:
     """
     What is enumerated.
 
-    :param store: ``state store``, ``variables`` or ``none``.
-    :param mails: by one operator; more than one in blocks of one, with segments of two results.
-    :param has_file: whether a file is attached, whose id Bigin may refuse.
+    :param store: ``state store``, ``variables``, or ``none``.
+    :param mails: the operator's number of mails; several go in blocks of one, in segments of two results.
+    :param has_file: whether a file is attached whose id Bigin may refuse.
     """
 
     store: str = "state store"
@@ -84,7 +85,7 @@ class Case:
 
     @property
     def gap(self) -> float:
-        """Seconds between two tries: a retry at once, which has to look again and again, or as by default."""
+        """Return the seconds between two tries: so few that it has to look repeatedly, or the default."""
         return 5.0 if self.mails == 1 else 300.0
 
     def __str__(self) -> str:
@@ -105,7 +106,7 @@ CASES = (
 
 
 class World(NamedTuple):
-    """All that there is between two tries; the last lines are the truth, which only the judge knows."""
+    """Everything that exists between two tries; the last lines are the truth, which only the judge knows."""
 
     number: int  # of the last try
     max_tries: int
@@ -135,11 +136,11 @@ class World(NamedTuple):
 
     @property
     def first_number(self) -> int:
-        """Number of the first try since the last clear."""
+        """Return the number of the first try since the last clear."""
         return self.max_tries - RETRIES + 1
 
     def identity(self) -> Any:
-        """What tells a state from others."""
+        """Return what distinguishes this state from others."""
         kept = []
         for name, text in self.kept:
             value = json.loads(text)
@@ -156,7 +157,7 @@ class World(NamedTuple):
 
 
 class Died(BaseException):
-    """The worker is gone: nothing that follows is done."""
+    """The worker is gone, and nothing that follows is done."""
 
 
 class Asks(BaseException):
@@ -173,7 +174,7 @@ class InjectedError(Exception):
 
 
 class Chooser:
-    """Takes a way through the choices of a try: a prefix, and what is normal from there on."""
+    """A path through the choices of a try: a given prefix, then the normal choice from there on."""
 
     def __init__(self, prefix: list[int], faults: int) -> None:
         self.faults = faults
@@ -182,7 +183,7 @@ class Chooser:
         self._prefix = prefix
 
     def pick(self, *faults: str) -> str:
-        """Return one of the faults, or that there is none."""
+        """Return one of the faults, or none."""
         if not self.faults:
             return ""
         at = len(self.trace)
@@ -210,7 +211,7 @@ def every_way(faults: int) -> Iterator[Chooser]:
 
 
 class Try:
-    """A try that is running: offers the faults of each point that it reaches, and sees what truly happens."""
+    """A running try, which offers the faults of each point that it reaches and sees what really happens."""
 
     def __init__(self, world: World, case: Case, chooser: Chooser, sandbox: LocalSandbox) -> None:
         self.world, self.case, self.chooser, self.sandbox = world, case, chooser, sandbox
@@ -227,13 +228,13 @@ class Try:
         self._tokens: Counter[int] = Counter()
 
     def token(self, length: int) -> str:
-        """Return what is random elsewhere: unique in a history, and the same in those that are alike."""
+        """Return what is random elsewhere: unique within a history, and the same in equivalent ones."""
         self._tokens[length] += 1
         unique = 64 * self.world.reschedules + self._tokens[length]
         return f"{self.number:02x}{unique:02x}".ljust(2 * length, "0")
 
     def point(self, *faults: str) -> str:
-        """Reach a point; return the fault that is met there."""
+        """Reach a point and return the fault that occurs there."""
         if self.is_dead:
             raise Died
         return self.chooser.pick(*faults)
@@ -245,7 +246,7 @@ class Try:
     # ---- Airflow ----
 
     def reached(self, operation: str, key: str, value: Any, do: Callable[[], Any]) -> Any:
-        """Reach a read, a write or a deletion of the store."""
+        """Reach a read, a write, or a deletion of the store."""
         name = f"{operation} of {'segment' if 'segment' in key else 'head'}"
         if value and value.get("complete"):
             name = "last write"
@@ -254,7 +255,7 @@ class Try:
                 raise InjectedError
             return do()
         what = (operation, key, json.dumps(value))
-        if what in self.failing:  # each repeat fares alike
+        if what in self.failing:  # each repeat has the same result
             fault = self.failing[what]
         else:
             fault = self.point(f"{name} fails", f"{name} made, answer lost", f"dies after {name}")
@@ -271,7 +272,7 @@ class Try:
         return None
 
     def state(self) -> str:
-        """Answer the question whether this try is wanted."""
+        """Return whether this try is still wanted."""
         if self.is_given_up:
             return "failed"
         fault = self.point("Airflow has given up on the try", "Airflow does not answer")
@@ -296,7 +297,7 @@ class Try:
     def post(self, request: requests.PreparedRequest, record_id: str) -> Any:
         number = next(at for at, known in enumerate(RECORD_IDS) if known == record_id)
         what = f"POST {number}"
-        # By what the sandbox does to it.
+        # By what the sandbox does with it.
         faults = {
             f"dies after {what}, before its answer": None,
             f"{what} taken, answer lost": "lost_answer",
@@ -327,7 +328,7 @@ class Try:
 
     def read_list(self, request: requests.PreparedRequest, record_id: str) -> Any:
         if self.is_dead or not self.outage:
-            # Until the end of the try: a list that can be read again is as if it had not failed.
+            # Until the end of the try: a list that can be read again would be as if it had not failed.
             fault = self.point("lists are unreadable from here on", "lists are in doubt from here on")
             self.outage = fault.removeprefix("lists are ").removesuffix(" from here on")
         if self.outage:
@@ -357,9 +358,9 @@ RECORD_IDS: list[str] = []
 
 class Harness:
     """
-    Runs tries of one case. A context: within it the package talks to a sandbox of this process only.
+    A context that runs tries of one case; within it, the package talks only to a sandbox in this process.
 
-    :param mutant: name of a rule that is broken, to see that it is found.
+    :param mutant: the name of a rule to break, to check that the violation is found.
     """
 
     def __init__(self, case: Case, mutant: str | None = None) -> None:
@@ -405,7 +406,7 @@ class Harness:
             self.store.replace_airflows()
         logging.disable(logging.CRITICAL)
         self._stack.callback(logging.disable, logging.NOTSET)
-        enter(patch.object(base.BiginMailOperator, "log", logging.getLogger()))  # Airflow 3's would go on
+        enter(patch.object(base.BiginMailOperator, "log", logging.getLogger()))  # Airflow 3's would continue
         RECORD_IDS[:] = self.sandbox.add_contacts(self.case.mails)
         self.instance = Instance(
             make_task(self.case), store=None if self.case.store == "none" else self.store, start=EPOCH
@@ -422,7 +423,7 @@ class Harness:
         )
 
     def attempt(self, world: World, chooser: Chooser) -> tuple[World, list[str]]:
-        """Run a try; return the world after it, and what must not have happened."""
+        """Run a try and return the world after it and any violations."""
         from airflow_provider_bigin.api.errors import BiginError
         from airflow_provider_bigin.version_compat import AirflowFailException, AirflowRescheduleException
 
@@ -512,7 +513,7 @@ class Harness:
         )
 
     def _is_done(self, world: World) -> bool:
-        """Tell whether it is written down that all is done."""
+        """Return whether the state says that everything is done."""
         head = world.head
         return head is None if self.case.store == "variables" else bool(head and head["complete"])
 
@@ -540,7 +541,7 @@ class Harness:
                 broken.append(f"{TOLD}: {told}")
 
     def _told(self, ending: str, result: Any) -> dict[str, tuple[str | None, str | None]]:
-        """Return what is said of each record: the id of its mail, or an error."""
+        """Return what is reported for each record: the id of its mail, or an error."""
         if self.case.mails == 1:
             return {RECORD_IDS[0]: (result, None)} if ending == "success" else {}
         table = result if ending == "success" else self.instance.xcoms.get("return_value")
@@ -577,7 +578,7 @@ class Harness:
             yield "cleared while its run was running, before Airflow 3.2", cleared
 
     def _answers(self, world: World) -> Iterator[tuple[str, World]]:
-        """Yield what may come of a question."""
+        """Yield the possible outcomes of a question."""
         going_on = world._replace(state="waiting")
         yield "nobody answers", going_on._replace(answer="nothing")
         yield "a person says: leave it", going_on._replace(answer="leave", is_left=True)
@@ -611,7 +612,7 @@ def make_task(case: Case) -> Any:
 
 @dataclass
 class Report:
-    """What an enumeration has come to."""
+    """The result of an enumeration."""
 
     case: Case
     schedules: int = 0

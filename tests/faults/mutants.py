@@ -1,4 +1,4 @@
-"""Rules of the delivery protocol, each broken: what the enumeration has to find."""
+"""Broken rules of the delivery protocol, which the enumeration has to find."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from airflow_provider_bigin.delivery import engine, journal, lookup
 from airflow_provider_bigin.delivery.journal import Go, Journal
 from airflow_provider_bigin.delivery.lookup import Absent
 
-#: What is replaced: the object, the name of the attribute, and by what.
+#: What is replaced: the object, the name of the attribute, and the replacement.
 Patches = list[tuple[Any, str, Any]]
 
 

@@ -1,9 +1,8 @@
 """
-Random fault schedules against the operator: nobody is mailed twice, nobody is forgotten, nothing is claimed
-that is not so.
+Run random fault schedules: nobody is mailed twice, nobody is forgotten, nothing false is claimed.
 
-Each schedule is one task with three retries and up to three faults: answers that get lost, refusals, outages,
-and SIGKILL of the worker at each point of its work. Every try is a process of its own. Waiting happens on the
+Each schedule is one task with three retries and up to three faults: lost responses, refusals, outages, and
+SIGKILL of the worker at each point of its work. Every try is a separate process. Waiting happens on the
 sandbox's clock, which the worker shares.
 
 Run it with ``python -m tests.faults.run --help``.
@@ -34,7 +33,7 @@ from tests.task_instance import StateStore, TaskInstance, Variables
 
 RETRIES = 3
 
-#: Faults of send_mail that the sandbox plays, by what they do.
+#: Faults of send_mail that the sandbox injects, by their effect.
 LOST = (
     "lost_answer",
     "500_after",
@@ -49,7 +48,7 @@ PASSING = ("429_concurrency", "429_plain", "429_credits", "daily_limit", "record
 REFUSED = ("item_error", "scope_mismatch")
 #: Where a worker is killed.
 KILLS = ("kill before request", "kill before answer", "kill before store", "kill at end")
-#: Whole calls that fail for the length of one try.
+#: Calls that fail for the duration of one try.
 OUTAGES = ("list 500", "list CANNOT_PROCESS", "list 429", "list dropped")
 TOKEN = ("token throttled", "token 500_before")
 
@@ -59,9 +58,9 @@ FAULTS = (*LOST, *NOT_TAKEN, *PASSING, *REFUSED, *KILLS, *OUTAGES, *TOKEN)
 @dataclass(frozen=True)
 class Variant:
     """
-    Circumstances that hold for all schedules of a run.
+    Conditions that apply to all schedules of a run.
 
-    :param store: where Airflow keeps what a task stores: ``state store``, ``variables`` or ``none``.
+    :param store: where Airflow keeps the task's state: ``state store``, ``variables``, or ``none``.
     :param is_readable: whether the list can be read well enough that every mail must be found or sent.
     """
 
@@ -103,7 +102,7 @@ VIOLATIONS = (
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one schedule."""
+    """The result of one schedule."""
 
     variant: str
     faults: tuple[tuple[int, str], ...]
@@ -113,7 +112,7 @@ class Outcome:
 
 
 class SandboxClock:
-    """The sandbox's clock, shared by the worker: waiting makes time pass for both and takes none."""
+    """The sandbox's clock, shared with the worker: waiting advances it for both and takes no real time."""
 
     def __init__(self, sandbox: SandboxControl) -> None:
         self._sandbox = sandbox
@@ -131,7 +130,7 @@ class SandboxClock:
 def run_schedule(
     sandbox: SandboxControl, variant_name: str, chance: random.Random, directory: Path
 ) -> Outcome:
-    """Run one task through its tries and judge what came of it."""
+    """Run one task through its tries and judge the result."""
     variant = VARIANTS[variant_name]
     faults = draw_faults(chance)
     (record_id,) = sandbox.add_contacts(1)
@@ -167,7 +166,7 @@ def run_schedule(
 
 
 def draw_faults(chance: random.Random) -> tuple[tuple[int, str], ...]:
-    """Draw up to three faults, each with the try that meets it: the first, or the one after another fault."""
+    """Draw up to three faults, each with the try that it hits: the first, or the one after another fault."""
     faults, number = [], 1
     for _ in range(chance.randint(0, RETRIES)):
         faults.append((number, chance.choice(FAULTS)))
@@ -186,7 +185,7 @@ def judge(
     tries_left: int,
 ) -> str | None:
     """
-    Name the rule that was broken, if one was.
+    Return the rule that was broken, if any.
 
     :param was_forgotten: whether a try may have died after it had deleted the state as its last act, of which
         the task fails in doubt.
@@ -227,7 +226,7 @@ def make_instance(record_id: str, variant: Variant, directory: Path, *, start: f
 
 
 def make_store(kind: str, path: Path) -> StateStore | None:
-    """Make what Airflow keeps, for this process and those forked from it."""
+    """Create Airflow's storage for this process and those forked from it."""
     os.environ["AIRFLOW__BIGIN__STATE"] = "none" if kind == "none" else "auto"
     if kind == "none":
         return None
@@ -239,7 +238,7 @@ def make_store(kind: str, path: Path) -> StateStore | None:
 
 
 def order_faults(sandbox: SandboxControl, variant: Variant, record_id: str, faults: list[str]) -> None:
-    """Tell the sandbox which faults the next try meets."""
+    """Inject the faults of the next try into the sandbox."""
     for fault in faults:
         if fault in KILLS:
             continue
@@ -256,7 +255,7 @@ def order_faults(sandbox: SandboxControl, variant: Variant, record_id: str, faul
 
 
 def run_try(instance: TaskInstance, kill: str | None) -> str:
-    """Run one try in this process, which is killed where the schedule says."""
+    """Run one try in this process, which is killed where the schedule says so."""
     if kill:
         arm(kill)
     result = instance.run()
@@ -289,7 +288,7 @@ def arm(kill: str) -> None:
 
     def killed_getresponse(self: HTTPConnection) -> Any:
         if is_posting and kill == "kill before answer":
-            # The request is out. Read the answer from the wire, so that it is surely processed, and tell
+            # The request is out. Read the response from the wire, so that it is certainly processed, and tell
             # nobody.
             getresponse(self)
             die()
@@ -300,16 +299,16 @@ def arm(kill: str) -> None:
 
 
 def die() -> None:
-    """Let this process be killed as the kernel's out-of-memory killer would."""
+    """Kill this process as the kernel's out-of-memory killer would."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 def run_in_process(work: Callable[[], str], url: str) -> tuple[str, str | None]:
     """
-    Fork, run, and tell how it ended: ``success``, ``failed`` for good, ``retry``, ``rescheduled`` or
-    ``killed``, and with what.
+    Fork, run, and return how it ended and with what.
 
-    The parent has everything imported, so a try costs no start-up.
+    It ends with ``success``, ``failed`` for good, ``retry``, ``rescheduled``, or ``killed``. The parent has
+    everything imported, so a try has no startup cost.
     """
     read_end, write_end = os.pipe()
     child = os.fork()
@@ -351,7 +350,7 @@ def _end_of(work: Callable[[], str], url: str) -> tuple[str, str]:
 
 
 def run_lane(variants: list[str], schedules: int, seed: int, results: Any) -> None:
-    """Run schedules one after the other against a sandbox of their own; the clock is theirs alone."""
+    """Run schedules one after the other against their own sandbox, whose clock only they use."""
     with tempfile.TemporaryDirectory() as directory, prepared_sandbox(Path(directory)) as sandbox:
         for variant in variants:
             sandbox.reset()
@@ -371,7 +370,7 @@ def prepared_sandbox(directory: Path) -> Iterator[SandboxControl]:
         connection["extra"]["timeout"] = "1"
         environment = {
             "AIRFLOW_CONN_BIGIN_DEFAULT": json.dumps(connection),
-            # So that a token fault meets the try it was ordered for.
+            # So that a token fault hits the try it was meant for.
             "AIRFLOW__BIGIN__TOKEN_CACHE": "none",
             "AIRFLOW__BIGIN__STATE": "auto",
             "AIRFLOW_HOME": str(directory),
@@ -388,10 +387,10 @@ def run(variants: list[str], schedules: int, seed: int, lanes: int = 2) -> list[
     """
     Run schedules of each variant, divided among lanes.
 
-    :param variants: names of :data:`VARIANTS`.
-    :param schedules: how many of each.
-    :param seed: of all chance; the same seed gives the same schedules.
-    :param lanes: how many sandboxes run side by side.
+    :param variants: names from :data:`VARIANTS`.
+    :param schedules: how many schedules of each.
+    :param seed: the seed of all randomness; the same seed gives the same schedules.
+    :param lanes: how many sandboxes run in parallel.
     """
     context = multiprocessing.get_context("spawn")
     results = context.Queue()
@@ -427,7 +426,7 @@ def main() -> None:
 
 
 def report(variants: list[str], outcomes: list[tuple[int, Outcome]]) -> str:
-    """Return a table of the variants and what must not happen, and each schedule that broke a rule."""
+    """Return a table of the variants and their violations, and each schedule that broke a rule."""
     lines = [f"{'variant':32} {'schedules':>9} {'tries':>6} {'mails':>6}  " + "  ".join(VIOLATIONS)]
     for variant in variants:
         ours = [outcome for _, outcome in outcomes if outcome.variant == variant]

@@ -1,4 +1,4 @@
-"""Many mails by a task that is killed: a small share of ``python -m tests.faults.bulk``."""
+"""Many mails from a task that is killed: a small part of ``python -m tests.faults.bulk``."""
 
 from __future__ import annotations
 

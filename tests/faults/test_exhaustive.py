@@ -1,4 +1,4 @@
-"""A share of the enumeration, with one fault in all tries; the whole is ``make fault-run``."""
+"""A part of the enumeration, with one fault across all tries; ``make fault-run`` runs all of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A minute's worth of the fault run; the whole is ``make fault-run``."""
+"""A minute's worth of the fault run; ``make fault-run`` runs all of it."""
 
 from __future__ import annotations
 

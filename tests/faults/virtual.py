@@ -1,8 +1,8 @@
 """
-A world in one thread, for enumerations: the sandbox without sockets, time that only passes when somebody
-waits, and pools whose work is done in turn.
+A single-threaded world for enumerations.
 
-So a run is the same each time, takes milliseconds, and can be taken back to any earlier state.
+It has the sandbox without sockets, time that passes only when somebody waits, and pools that work in order.
+So a run is deterministic, takes milliseconds, and can be rolled back to any earlier state.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ ORIGIN = "http://127.0.0.1:1"
 
 
 class VirtualClock:
-    """The clock of the sandbox and of the package alike."""
+    """The clock of both the sandbox and the package."""
 
     def __init__(self) -> None:
         self.seconds = EPOCH
@@ -45,7 +45,7 @@ class VirtualClock:
 
 
 class LocalSandbox:
-    """The sandbox, called instead of connected to. Its mails can be taken away and put back."""
+    """The sandbox, called directly without a connection; its mails can be replaced."""
 
     def __init__(self, clock: VirtualClock) -> None:
         self.sandbox = Sandbox()
@@ -67,9 +67,9 @@ class LocalSandbox:
 
     def exchange(self, request: requests.PreparedRequest, fault: str | None = None) -> requests.Response:
         """
-        Let the sandbox answer a request.
+        Make the sandbox respond to a request.
 
-        :param fault: of the sandbox, that this request meets.
+        :param fault: the sandbox's fault that hits this request.
         :raises requests.ConnectionError: if it drops the connection.
         """
         if fault:
@@ -85,7 +85,7 @@ class LocalSandbox:
         return tuple(map(tuple, self.sandbox.store.rows("SELECT * FROM mail ORDER BY number")))
 
     def put_back(self, mails: tuple[tuple[Any, ...], ...]) -> None:
-        """Let these be all mails."""
+        """Replace all mails with these."""
         store = self.sandbox.store
         store.execute("DELETE FROM mail")
         store.execute("DELETE FROM file")  # each try uploads its own
@@ -133,7 +133,7 @@ class MemoryStore(StateStore):
     """
     The task state store in memory.
 
-    :param reached: called with the name of an operation, a key and what is to be done, which it does, or not.
+    :param reached: called with an operation's name, a key, and the action, which it may or may not perform.
     """
 
     def __init__(self, reached: Callable[[str, str, Any, Callable[[], Any]], Any]) -> None:
@@ -141,7 +141,7 @@ class MemoryStore(StateStore):
         self._reached = reached
 
     def begin_try(self) -> None:
-        """Replace no other try: one that has died does nothing any more."""
+        """Do not replace any other try, because dead tries do nothing anymore."""
 
     def get(self, key: str, default: Any = None) -> Any:
         text = self._reached("read", key, None, lambda: self.kept.get(key))
@@ -161,7 +161,7 @@ class MemoryVariables(MemoryStore, Variables):
 
 
 class Task(Future):  # type: ignore[type-arg]
-    """Work that waits for its turn."""
+    """Work that is waiting for its turn."""
 
     numbers = count()
 
@@ -179,8 +179,9 @@ class Task(Future):  # type: ignore[type-arg]
 
 class InTurn:
     """
-    Stands in for a pool of threads: what is submitted is done when somebody waits for it, thus as late as
-    possible, and in order.
+    A stand-in for a thread pool that works lazily and in order.
+
+    Submitted work is done only when somebody waits for it, that is, as late as possible.
     """
 
     def __init__(self, *args: Any) -> None:
@@ -197,7 +198,7 @@ class InTurn:
 
     @staticmethod
     def wait(tasks: set[Task], return_when: Any = None) -> tuple[set[Task], set[Task]]:
-        """Do the first that was submitted."""
+        """Do the work that was submitted first."""
         first = min(tasks, key=lambda task: task.number)
         first.do()
         return {first}, tasks - {first}

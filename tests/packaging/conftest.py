@@ -1,4 +1,4 @@
-"""The distributions, and an environment that has nothing but the wheel and what it asks for."""
+"""The distributions, and an environment with only the wheel and its dependencies."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ UV = Path(sys.executable).parent / "uv"
 
 @dataclass(frozen=True)
 class Distributions:
-    """What ``make build`` makes.
+    """
+    The output of ``make build``.
 
     :param wheel: the wheel.
     :param sdist: the source distribution.
@@ -33,7 +34,7 @@ class Distributions:
 
 @pytest.fixture(scope="session")
 def distributions(tmp_path_factory: pytest.TempPathFactory) -> Distributions:
-    """Wheel and source distribution, fresh from the build."""
+    """Return a freshly built wheel and source distribution."""
     folder = tmp_path_factory.mktemp("dist")
     run([sys.executable, "-m", "hatchling", "build", "--directory", folder], cwd=ROOT)
     return Distributions(next(folder.glob("*.whl")), next(folder.glob("*.tar.gz")))
@@ -43,7 +44,7 @@ def distributions(tmp_path_factory: pytest.TempPathFactory) -> Distributions:
 def install(
     tmp_path_factory: pytest.TempPathFactory, distributions: Distributions
 ) -> Callable[..., Callable[[str], Any]]:
-    """Install the wheel in an environment of its own; the result runs a script of this folder there."""
+    """Install the wheel in a separate environment and return a function that runs scripts there."""
     home = tmp_path_factory.mktemp("installed")
     python = home / "venv/bin/python"
     run([UV, "venv", "--quiet", "--python", sys.executable, python.parents[1]])
@@ -54,7 +55,7 @@ def install(
         run([UV, "pip", "install", "--quiet", "--python", python, "--constraints", pins, requirement])
 
         def run_script(name: str) -> Any:
-            """Run a script and return what it printed last, as JSON."""
+            """Run a script and return its last line of output, parsed as JSON."""
             script = Path(__file__).parent / "installed" / name
             printed = run([python, "-I", script], cwd=home, AIRFLOW_HOME=str(home))
             return json.loads(printed.splitlines()[-1])
@@ -65,7 +66,7 @@ def install(
 
 
 def run(command: list[Any], cwd: Path | None = None, **variables: str) -> str:
-    """Run a command, away from this process' configuration, and return its output."""
+    """Run a command without this process's configuration and return its output."""
     inherited = {
         name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "PYTHON"))
     }

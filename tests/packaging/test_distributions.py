@@ -1,4 +1,4 @@
-"""What is in the wheel and the source distribution."""
+"""The contents of the wheel and the source distribution."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def metadata(wheel) -> Message:
 
 
 def package_files() -> set[str]:
-    """Return the files of the package in the work tree, leaving out what tools left there."""
+    """Return the package's files in the work tree, without tool artifacts."""
     return {
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / "airflow_provider_bigin").rglob("*")
@@ -44,7 +44,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel):
     assert "airflow_provider_bigin/py.typed" in files
 
 
-def test_the_wheel_holds_the_licence(wheel):
+def test_the_wheel_contains_the_license(wheel):
     text = wheel.read(f"airflow_provider_bigin-{__version__}.dist-info/licenses/LICENSE").decode()
     assert text == (ROOT / "LICENSE").read_text()
 

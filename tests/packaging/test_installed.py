@@ -1,4 +1,4 @@
-"""The wheel, installed where nothing else of this repository is."""
+"""The wheel, installed without the rest of this repository."""
 
 from __future__ import annotations
 

@@ -19,14 +19,14 @@ SCOPES = ("send_mail.all.CREATE", "settings.ALL", "modules.ALL", "files.ALL", "u
 
 @pytest.fixture(scope="session")
 def running_sandbox() -> Iterator[SandboxControl]:
-    """A sandbox that runs as long as the tests do."""
+    """Run a sandbox for the whole test session."""
     with sandbox_thread() as control:
         yield control
 
 
 @pytest.fixture
 def sandbox(running_sandbox: SandboxControl) -> SandboxControl:
-    """A sandbox as new, whose tokens may do all that the SDK is asked for."""
+    """Return a freshly reset sandbox whose tokens have all the scopes that the SDK needs."""
     running_sandbox.reset()
     running_sandbox.settings(scopes=[f"ZohoBigin.{scope}" for scope in SCOPES])
     return running_sandbox
@@ -34,9 +34,7 @@ def sandbox(running_sandbox: SandboxControl) -> SandboxControl:
 
 @pytest.fixture(autouse=True)
 def sdk(sandbox: SandboxControl, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
-    """
-    The SDK on its way to the sandbox. It is the CRM's, so its paths begin otherwise; the rest is its own.
-    """
+    """Direct the SDK to the sandbox; as the CRM's SDK, it has other paths, but the rest is unchanged."""
     set_api_path = CommonAPIHandler.set_api_path
     monkeypatch.setattr(
         CommonAPIHandler,

@@ -1,4 +1,4 @@
-"""What the sandbox tells arrives in the objects of Zoho's own SDK, under their names and in their types."""
+"""The sandbox's responses arrive in the objects of Zoho's own SDK, under their names and in their types."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ DEAL = 5000000000000000301
 
 def unfilled(made: Any, told: Any, path: str = "$") -> Iterator[str]:
     """
-    Name what an answer tells and the SDK's object of it has not.
+    Return what a response contains and the SDK's object for it lacks.
 
-    :param made: what the SDK made of it.
-    :param told: the answer.
-    :param path: where in the answer it is.
+    :param made: the SDK's object.
+    :param told: the response.
+    :param path: its position in the response.
     """
     if isinstance(told, list) and isinstance(made, list) and len(made) == len(told):
         for number, (part, told_part) in enumerate(zip(made, told, strict=True)):
@@ -57,7 +57,7 @@ def unfilled(made: Any, told: Any, path: str = "$") -> Iterator[str]:
 
 
 def parts_of(made: Any) -> dict[str, Any]:
-    """Return what an object of the SDK holds, by the names that the API has for it."""
+    """Return the contents of an SDK object by their API names."""
     if isinstance(made, dict):
         return made
     if hasattr(made, "get_key_values"):
@@ -72,7 +72,7 @@ def parts_of(made: Any) -> dict[str, Any]:
 
 
 def read(response: Any) -> Any:
-    """Return the SDK's object of an answer, in which nothing is missing."""
+    """Return the SDK's object for a response and check that nothing is missing."""
     assert list(unfilled(response.get_object(), response.get_response_json())) == []
     return response.get_object()
 
@@ -245,7 +245,7 @@ def test_whatever_stands_for_nothing(sandbox, nothing):
     assert not entry.get_cc()
 
 
-def test_what_became_of_a_mail(sandbox):
+def test_the_status_of_a_mail(sandbox):
     message_id = send()
     sandbox.set_status(message_id, "opened")
     sandbox.set_status(message_id, "bounced", "550 no such user")

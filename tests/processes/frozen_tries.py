@@ -1,8 +1,8 @@
 """
-Tries of a task, each a process of its own that can be stopped and continued: what runs in them.
+The code that runs in tries of a task that are separate processes, which can be stopped and continued.
 
-A process either lives by the real clock, or by the sandbox's, on which no waiting takes time. An order can
-take a protection away from it, so that tests see that it is needed.
+A process uses either the real clock or the sandbox's, on which waiting takes no time. An order can disable a
+protection, so that tests can show that it is needed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from airflow_provider_bigin.operators.bigin import BiginBulkSendMailOperator, Bi
 from tests.processes.senders import SandboxTime
 from tests.task_instance import StateStore, TaskInstance, Variables
 
-#: Where a process can stop itself.
+#: The points at which a process can stop itself.
 POINTS: dict[str, tuple[Any, str]] = {
     "default sender": (client.BiginClient, "get_from_addresses"),
     "intent": (journal.Journal, "record_intents"),
@@ -47,7 +47,7 @@ CONSTANTS = {
 
 
 class SharedTaskInstance(TaskInstance):
-    """A task instance of which all processes know the state."""
+    """A task instance whose state all processes know."""
 
     @property
     def state(self) -> str:  # type: ignore[override]
@@ -66,20 +66,20 @@ class SharedTaskInstance(TaskInstance):
 @dataclass(frozen=True)
 class Order:
     """
-    What a try does.
+    What a try should do.
 
-    :param connection: to the sandbox, in the JSON form of ``AIRFLOW_CONN_...`` variables.
+    :param connection: the connection to the sandbox, in the JSON form of ``AIRFLOW_CONN_...`` variables.
     :param directory: where the task's state is kept.
-    :param kind: of the state.
-    :param record_ids: one mail for each; a single one is sent by the operator for one mail.
-    :param start: of the run, in epoch seconds.
-    :param number: of the try.
+    :param kind: the kind of state store.
+    :param record_ids: one mail for each; a single mail is sent by the operator for one mail.
+    :param start: the start of the run, in epoch seconds.
+    :param number: the number of the try.
     :param stops_before: a point of :data:`POINTS` at which the process stops itself, the first time.
-    :param constants: seconds that are not those of the package.
+    :param constants: durations in seconds that override the package's.
     :param without: what it lacks: a ``lease`` that ends, or the ``refusal`` of its writes once it was
         replaced.
-    :param switches_often: change from thread to thread as often as can be.
-    :param sandbox_time: live by the sandbox's clock.
+    :param switches_often: switch between threads as often as possible.
+    :param sandbox_time: use the sandbox's clock.
     """
 
     connection: dict[str, Any]
@@ -96,7 +96,7 @@ class Order:
 
 
 def run_try(order: Order, answer: Connection) -> None:
-    """Run a try in this process, and tell what it returns, or its error."""
+    """Run a try in this process and report its result or its error."""
     os.environ["AIRFLOW_CONN_BIGIN_DEFAULT"] = json.dumps(order.connection)
     os.environ["AIRFLOW__BIGIN__TOKEN_CACHE"] = "none"
     if order.switches_often:

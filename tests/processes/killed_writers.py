@@ -1,5 +1,5 @@
 """
-Processes that are killed while they write to the token cache, one at each line that they run.
+Processes that are killed while they write to the token cache, one at each line they run.
 
 ``python -m tests.processes.killed_writers DIRECTORY`` prints what the cache holds after each of them.
 """
@@ -41,7 +41,7 @@ def _status_of_writer(cache: token_cache.FileTokenCache, last_line: int) -> int:
 
 
 class _Killer:
-    """A trace function that kills its process at a line of the cache or of what it calls to make a file."""
+    """A trace function that kills its process at a line of the cache or of its file-writing helpers."""
 
     files = (token_cache.__file__, tempfile.__file__)
 

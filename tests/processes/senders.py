@@ -1,9 +1,9 @@
 """
 Processes that each send one mail, as tasks do: ``python -m tests.processes.senders``.
 
-They are forked from one that has imported everything, and all start at once. An :class:`Order` is read from
-standard input as one line of JSON; each process prints its :class:`Outcome` as one line, after a mark, since
-Airflow logs there too.
+They are forked from one that has imported everything and all start at once. An :class:`Order` is read from
+standard input as one line of JSON; each process prints its :class:`Outcome` as one line, after a mark,
+because Airflow logs there, too.
 """
 
 from __future__ import annotations
@@ -41,16 +41,16 @@ MAIL = Mail.compose(
 @dataclass(frozen=True)
 class Order:
     """
-    What to do.
+    What the processes should do.
 
-    :param connection: to the sandbox, in the JSON form of ``AIRFLOW_CONN_...`` variables.
+    :param connection: the connection to the sandbox, in the JSON form of ``AIRFLOW_CONN_...`` variables.
     :param cache: ``file`` or ``variable``.
-    :param machines: a directory for each machine; the processes take them in turn.
+    :param machines: a directory for each machine; the processes use them in turn.
     :param record_ids: one for each process.
     :param early: how many processes wait with their access token in hand until a line is read from standard
         input.
-    :param sandbox_time: wait by the sandbox's clock.
-    :param disk_full: let no process write a file.
+    :param sandbox_time: wait on the sandbox's clock.
+    :param disk_full: prevent all processes from writing files.
     """
 
     connection: dict[str, Any]
@@ -69,7 +69,7 @@ class Order:
 
 @dataclass
 class Outcome:
-    """What became of a process; ``error`` is None if its mail was sent."""
+    """The outcome of a process; ``error`` is None if its mail was sent."""
 
     record_id: str
     error: str | None = None
@@ -85,7 +85,7 @@ def credentials_of(connection: dict[str, Any]) -> Credentials:
 
 
 class SandboxTime:
-    """The sandbox's clock, on which no waiting takes time."""
+    """The sandbox's clock, on which waiting takes no time."""
 
     def __init__(self, url: str) -> None:
         self._sandbox = SandboxControl(url)
@@ -101,7 +101,7 @@ class SandboxTime:
 
 
 class Gate:
-    """Holds forked processes back until it is opened."""
+    """A gate that holds forked processes back until it is opened."""
 
     def __init__(self) -> None:
         self._exit, self._entry = os.pipe()
@@ -179,7 +179,7 @@ def _cache(kind: str, machine: Path) -> TokenCache:
 
 
 def _prepare_airflow() -> None:
-    """Make the table of Variables, and leave no connection to it open that all processes would share."""
+    """Create the table of Variables without leaving a connection open that all processes would share."""
     from airflow import settings
     from airflow.models import Variable, import_all_models
 
@@ -187,7 +187,7 @@ def _prepare_airflow() -> None:
     table = Variable.__table__
     referred = [key.column.table for key in table.foreign_keys]
     table.metadata.create_all(settings.engine, tables=[table, *referred])
-    _cache("variable", Path()).read("any")  # imports and prepares what each process would
+    _cache("variable", Path()).read("any")  # import and prepare what each process would otherwise
     settings.engine.dispose()
 
 

@@ -1,7 +1,7 @@
 """
-Tries that are frozen, as by a suspended machine, and wake when another try has taken over: they send nothing.
+Tries that were frozen, e.g. by a suspended machine, send nothing if another try has taken over.
 
-The frozen one lives by the real clock, with a short lease; the one that takes over by the sandbox's.
+The frozen try uses the real clock, with a short lease; the one that takes over uses the sandbox's.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ FORKSERVER.set_forkserver_preload(["tests.processes.frozen_tries"])
 #: Seconds between an intent and its POST, at most, in the try that is frozen; and those of a request.
 LEASE, TIMEOUT = 2.0, 3.0
 PATIENCE = 60.0
-#: How a try ends that has been replaced.
+#: How a replaced try ends.
 REPLACED = ("BiginStaleAttemptError", "BiginJournalError")
 
 
 @pytest.fixture(scope="module")
 def distant_sandbox() -> Iterator[SandboxControl]:
-    """A sandbox that is a process itself: what a frozen one asked for has to be answered."""
+    """Run a sandbox as a separate process, which can respond while a try is frozen."""
     with sandbox_process() as control:
         yield control
 
@@ -46,7 +46,7 @@ def sandbox(distant_sandbox: SandboxControl) -> SandboxControl:
 
 
 class Try:
-    """A try in a process of its own."""
+    """A try in a separate process."""
 
     def __init__(self, order: Order) -> None:
         self._answer, answer = FORKSERVER.Pipe(duplex=False)
@@ -67,7 +67,7 @@ class Try:
         os.kill(self._system.pid, signal.SIGCONT)
 
     def end(self) -> tuple[str, Any]:
-        """Wait until it ends; return ``success`` and its result, or the name of its error and the text."""
+        """Wait until it ends and return ``success`` and its result, or the name of its error and the text."""
         assert self._answer.poll(PATIENCE)
         return self._answer.recv()  # type: ignore[no-any-return]
 
@@ -78,7 +78,7 @@ class Try:
 
 @pytest.fixture
 def start() -> Iterator[Callable[[Order], Try]]:
-    """Start tries; none of them outlives the test."""
+    """Return a function that starts tries, none of which outlives the test."""
     tries: list[Try] = []
 
     def start_try(order: Order) -> Try:
@@ -99,7 +99,7 @@ def wait_until(holds: Callable[[], bool]) -> None:
 
 @pytest.fixture(params=["store", "variables"])
 def order(request: pytest.FixtureRequest, sandbox: SandboxControl, tmp_path: Path) -> Order:
-    """The first try of a task with one mail."""
+    """Return the order for the first try of a task with one mail."""
     connection = sandbox.connection()
     connection["extra"]["timeout"] = str(TIMEOUT)
     return Order(
@@ -113,13 +113,13 @@ def order(request: pytest.FixtureRequest, sandbox: SandboxControl, tmp_path: Pat
 
 
 def with_sender(order: Order) -> Order:
-    """A connection that names its sender, so that the POST is the first request with a token."""
+    """Return a connection that names its sender, so that the POST is the first request with a token."""
     extra = {**order.connection["extra"], "from_email": "ada@example.com"}
     return replace(order, connection={**order.connection, "extra": extra})
 
 
 def next_try(order: Order) -> Order:
-    """The try that takes over."""
+    """Return the order for the try that takes over."""
     return Order(
         order.connection, order.directory, order.kind, order.record_ids, order.start, 2, sandbox_time=True
     )
@@ -127,8 +127,9 @@ def next_try(order: Order) -> Order:
 
 def take_over(start: Callable[[Order], Try], order: Order, *, stops_before: str | None = None) -> Try:
     """
-    Let the next try do all that is to be done while the first one is frozen, for longer than a lease and a
-    request last.
+    Let the next try do everything while the first one is frozen.
+
+    The first one stays frozen for longer than a lease and a request last.
     """
     began = time.monotonic()
     successor = start(replace(next_try(order), stops_before=stops_before))
@@ -255,7 +256,7 @@ def test_whoever_was_frozen_and_not_replaced_sends(
 def test_a_date_that_lay_in_the_socket(
     order: Order, sandbox: SandboxControl, start: Callable[[Order], Try], max_date_age: float, mails: int
 ) -> None:
-    """By such a date the mail left long ago, so that it is absent if it is not in the list at once."""
+    """Judging by such a date, the mail left long ago, so it is absent if it is not in the list right away."""
     sandbox.settings(emails_lag=9)
     sandbox.fault("send_mail", "lost_answer")
     sandbox.fault("from_addresses", "slow", seconds=0.5)

@@ -1,4 +1,4 @@
-"""Processes that start at once share one access token, as the tasks of a mapped operator do."""
+"""Processes that start at the same time share one access token, as the tasks of a mapped operator do."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.sandbox_control import SandboxControl, sandbox_process
 
 @pytest.fixture(scope="module")
 def distant_sandbox() -> Iterator[SandboxControl]:
-    """A sandbox that is a process itself, so that this one need not serve a hundred."""
+    """Run a sandbox as a separate process, so that this one does not have to serve a hundred."""
     with sandbox_process() as control:
         yield control
 
@@ -43,11 +43,11 @@ class Senders:
         self._say(json.dumps(asdict(order)))
 
     def go_on(self) -> None:
-        """Let those send that wait with their token in hand."""
+        """Release the processes that wait with their token in hand."""
         self._say("")
 
     def outcomes(self, number: int) -> list[Outcome]:
-        """Wait for the outcomes of so many processes."""
+        """Wait for the outcomes of this many processes."""
         assert self._process.stdout
         lines = (line for line in self._process.stdout if line.startswith(OUTCOME_MARK))
         return [Outcome(**json.loads(line.removeprefix(OUTCOME_MARK))) for line in islice(lines, number)]
@@ -60,7 +60,7 @@ class Senders:
 
 @contextmanager
 def senders(order: Order, database: Path | None = None) -> Iterator[Senders]:
-    """Start processes; when they are not done at the end, something has failed and they are killed."""
+    """Start processes and kill those that are not done at the end, because something has failed."""
     environment = dict(os.environ)
     if database:
         environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = f"sqlite:///{database}?timeout=60"

@@ -1,4 +1,4 @@
-"""A plain HTTP client of the sandbox, which knows nothing of this package's own one."""
+"""A plain HTTP client of the sandbox, independent of this package's own client."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DEAL_WITHOUT_ADDRESS = "5000000000000000302"
 
 
 def credentials(sandbox: SandboxControl) -> dict[str, str]:
-    """The form that turns the connection's refresh token into an access token."""
+    """Return the form that exchanges the connection's refresh token for an access token."""
     connection = sandbox.connection()
     return {
         "grant_type": "refresh_token",
@@ -31,7 +31,7 @@ def credentials(sandbox: SandboxControl) -> dict[str, str]:
 
 
 class Client(requests.Session):
-    """Calls Bigin's API with one access token."""
+    """A client that calls Bigin's API with one access token."""
 
     def __init__(self, sandbox: SandboxControl) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class Client(requests.Session):
         self.log_in()
 
     def log_in(self) -> None:
-        """Take a new access token."""
+        """Get a new access token."""
         token = self.post("/oauth/v2/token", data=self.credentials).json()["access_token"]
         self.headers["Authorization"] = f"Zoho-oauthtoken {token}"
 
@@ -52,7 +52,7 @@ class Client(requests.Session):
         return super().request(method, self.url + path, timeout=self.timeout, **how)
 
     def send_mail(self, record_id: str = ADA, module: str = "Contacts", **changes: Any) -> requests.Response:
-        """Send a mail that is good but for the changes; a field changed to ``...`` is left out."""
+        """Send a valid mail with some changes; fields set to ``...`` are left out."""
         mail = {
             "from": {"email": "ada@example.com"},
             "to": [{"user_name": "Ada Lovelace", "email": "ada.lovelace@example.org"}],
@@ -75,6 +75,6 @@ class Client(requests.Session):
 
 @pytest.fixture
 def bigin(sandbox: SandboxControl) -> Iterator[Client]:
-    """A client with an access token."""
+    """Return a client with an access token."""
     with Client(sandbox) as client:
         yield client

@@ -123,7 +123,7 @@ def test_users(bigin: Client):
     assert bigin.get("/users?type=Nobody").status_code == 400
 
 
-def test_organisation(bigin: Client):
+def test_organization(bigin: Client):
     [org] = bigin.get("/org").json()["org"]
     assert {"id", "company_name", "time_zone", "zgid", "primary_email", "license_details"} <= org.keys()
 

@@ -1,4 +1,4 @@
-"""What tests ask of the sandbox itself."""
+"""The control API of the sandbox."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ``Emails`` related list, from which a client learns what became of a mail."""
+"""The ``Emails`` related list, from which a client learns the status of a mail."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 import requests
 
-from airflow_provider_bigin.sandbox.emails import sanitised
+from airflow_provider_bigin.sandbox.emails import sanitized
 from tests.sandbox.conftest import ADA, COMPANY, GRACE, Client
 
 
@@ -253,7 +253,7 @@ def test_stripped_markup(sandbox, bigin: Client, content, left):
 
 def test_stripping_survives_any_markup():
     for broken in ("<", "<p", "</", "<!--", "<!--x", "&", "&#", "<p <b>", "</script>x"):
-        assert isinstance(sanitised(broken), str)
+        assert isinstance(sanitized(broken), str)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Calls that go wrong, as they look to a client and as they really ended."""
+"""Calls that go wrong: what the client sees and how they really ended."""
 
 from __future__ import annotations
 

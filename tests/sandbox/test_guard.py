@@ -1,4 +1,4 @@
-"""What web pages beside the sandbox, and anybody with too much to say, try."""
+"""Attacks from other sites' web pages, and bodies that are too large."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ def test_the_body_is_a_sandboxed_document_of_its_own(sandbox, bigin: Client):
 
 
 def shown_image(sandbox, bigin: Client, name: str, content: bytes = b"image", **mail: str) -> str:
-    """Send a mail with an image in its text; return what the inbox shows."""
+    """Send a mail with an image in its text and return what the inbox shows."""
     upload = bigin.post("/files", params={"type": "inline"}, files={"file": (name, content)}).json()
     address = f"{sandbox.url}/crm/viewInLineImage?fileContent={upload['data'][0]['details']['id']}"
     message_id = bigin.sent(content=f'<b>bold</b><img src="{address}" alt="x">', **mail)
@@ -173,7 +173,7 @@ def test_a_search_finds_texts_of_all_fields(sandbox, bigin: Client, text, found)
     bigin.sent(subject='50%_"<b>', to=[{"email": "other@example.org"}], content="hello")
     answer = requests.get(sandbox.url, params={"search": text}, timeout=10).text
     assert answer.count('class="subject"') == found
-    assert ("No mail has this text" in answer) == (not found)
+    assert ("No mail contains this text" in answer) == (not found)
     assert f'value="{html.escape(text).replace("&quot;", "&#34;")}"' in answer
 
 

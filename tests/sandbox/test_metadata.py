@@ -1,4 +1,4 @@
-"""What the account says of its modules and fields."""
+"""The account's metadata: its modules and fields."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sandbox as a program."""
+"""The sandbox as a command-line program."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_it_says_how_to_reach_it_and_ends_when_told(stop):
         lines = [process.stdout.readline() for _ in range(3)]
         url = lines[1].split()[1].rstrip("/")
         connection = json.loads(lines[2].split("AIRFLOW_CONN_BIGIN_DEFAULT=")[1].strip().strip("'"))
-        # Not answered before it is told to stop, which must not keep it.
+        # Still unanswered when the sandbox is told to stop, which must not keep it running.
         with socket.create_connection(("127.0.0.1", int(url.rsplit(":", 1)[1]))):
             process.send_signal(stop)
             rest, errors = process.communicate(timeout=20)

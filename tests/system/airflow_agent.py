@@ -1,9 +1,9 @@
 """
-Does inside Airflow what a person does in its web interface, and reads what its pages show.
+Do inside Airflow what a person does in its web interface, and read what its pages show.
 
-The tests import no Airflow: one process of this module serves them all, and the same way on every Airflow. It
-reads requests, one a line, ``[function, {argument: value}]``, and writes a line of JSON for each to the file
-descriptor that its argument names.
+The tests do not import Airflow: one process of this module serves them all, in the same way on every Airflow.
+It reads requests, one per line, ``[function, {argument: value}]``, and writes a line of JSON for each to the
+file descriptor that its argument names.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ else:
     triggered_by = {}
     pushed_value = attrgetter("value")  # deserialized as the row is loaded
 
-#: What the tests want to know of a task instance.
+#: What the tests want to know about a task instance.
 COLUMNS = ("task_id", "map_index", "state", "try_number", "max_tries", "pid")
 
 
@@ -60,14 +60,14 @@ def has_dag(dag_id: str) -> bool:
 
 
 def import_errors() -> list[str]:
-    """Return a trace for each DAG file that could not be imported."""
+    """Return the traceback of each DAG file that could not be imported."""
     with create_session() as session:
         return [error.stacktrace for error in session.scalars(select(ParseImportError))]
 
 
 def trigger(dag_id: str, run_id: str, conf: dict[str, Any]) -> None:
     """Start a run."""
-    # Airflow 2 takes the time for an identity: two runs in one second are told apart by its fraction.
+    # Airflow 2 identifies runs by this time: two runs in the same second differ only in its fraction.
     trigger_dag(dag_id, run_id=run_id, conf=conf, replace_microseconds=False, **triggered_by)
 
 
@@ -85,7 +85,7 @@ def task_instances(dag_id: str, run_id: str) -> list[dict[str, Any]]:
 
 
 def xcom(dag_id: str, run_id: str, task_id: str, key: str, map_index: int) -> Any:
-    """Return what a task has pushed, None if nothing."""
+    """Return what a task has pushed, or None."""
     with create_session() as session:
         pushed = select(XCom).filter_by(
             dag_id=dag_id, run_id=run_id, task_id=task_id, key=key, map_index=map_index
@@ -111,7 +111,7 @@ def clear(dag_id: str, run_id: str, task_id: str) -> None:
 
 
 def end_waits(dag_id: str, run_id: str) -> list[float]:
-    """Let it be time for the tasks of a run that are put off; return how many seconds each had left."""
+    """Make the rescheduled tasks of a run due and return how many seconds each had left."""
     with create_session() as session:
         waiting = select(TaskInstance).filter_by(dag_id=dag_id, run_id=run_id, state="up_for_reschedule")
         seconds = []
@@ -123,12 +123,12 @@ def end_waits(dag_id: str, run_id: str) -> list[float]:
 
 
 def defer(dag_id: str, run_id: str, trigger: str, arguments: dict[str, Any]) -> None:
-    """Let all task instances of a run wait for a trigger each, without a worker that defers them."""
+    """Make each task instance of a run wait for a trigger, without a worker that defers it."""
     if "moment" in arguments:  # JSON has no times
         arguments["moment"] = datetime.fromisoformat(arguments["moment"])
     module, name = trigger.rsplit(".", 1)
     trigger_class = getattr(import_module(module), name)
-    # Airflow 2 has one session for each thread, which making a row ends: the rows are made before.
+    # Airflow 2 has one session per thread, which creating a row ends, so the rows are created first.
     rows = [Trigger.from_object(trigger_class(**arguments)) for _ in task_instances(dag_id, run_id)]
     with create_session() as session:
         session.add_all(rows)
@@ -159,7 +159,7 @@ def stored_connection(conn_id: str) -> dict[str, Any]:
 
 
 def answer_requests(requests: TextIO, answers: TextIO) -> None:
-    """Answer until there are no more requests."""
+    """Serve requests until there are no more."""
     for line in requests:
         function, arguments = json.loads(line)
         try:

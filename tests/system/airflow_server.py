@@ -23,7 +23,7 @@ HERE = Path(__file__).parent
 AIRFLOW_VERSION = tuple(int(part) for part in version("apache-airflow").split(".")[:2])
 IS_AIRFLOW_3 = AIRFLOW_VERSION >= (3, 0)
 
-#: Seconds without a heartbeat after which the scheduler gives up a task.
+#: Seconds without a heartbeat after which the scheduler gives up on a task.
 HEARTBEAT_TIMEOUT = 15
 
 #: The job that each component registers in the database, by the command that starts it.
@@ -35,11 +35,12 @@ T = TypeVar("T")
 
 
 def wait_for(what: str, attempt: Callable[[], T | None], timeout: float) -> T:
-    """Call a function until what it returns is true, and return that.
+    """
+    Call a function until its result is true and return that result.
 
-    :param what: what is waited for, for the error.
-    :param timeout: in seconds.
-    :raises TimeoutError: if it did not come true in time.
+    :param what: what is waited for, for the error text.
+    :param timeout: the timeout, in seconds.
+    :raises TimeoutError: if it does not become true in time.
     """
     end = time.monotonic() + timeout
     while not (result := attempt()):
@@ -50,20 +51,20 @@ def wait_for(what: str, attempt: Callable[[], T | None], timeout: float) -> T:
 
 
 def listens(port: int) -> bool:
-    """Return whether a server of this machine takes connections."""
+    """Return whether a server on this machine accepts connections."""
     with socket.socket() as client:
         return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 class AirflowServer:
     """
-    An Airflow in a directory of its own, whose DAGs are those beside this file.
+    An Airflow in its own directory, with the DAGs beside this file.
 
     All its processes, and the tasks they start, inherit ``AIRFLOW_HOME``. By this they are found and stopped,
-    the orphans of killed workers included.
+    including the orphans of killed workers.
 
     :param home: an empty directory for everything that this Airflow writes.
-    :param environment: what the tasks need besides: connections, configuration.
+    :param environment: what else the tasks need: connections, configuration.
     """
 
     def __init__(self, home: Path, environment: Mapping[str, str]) -> None:
@@ -74,10 +75,11 @@ class AirflowServer:
         self.runs: list[Run] = []
 
     def start(self) -> None:
-        """Create the database and start all components, each with a log file of its own.
+        """
+        Create the database and start all components, each with its own log file.
 
         :raises RuntimeError: if one of them ends.
-        :raises TimeoutError: if they do not all run after a time.
+        :raises TimeoutError: if they do not all run in time.
         """
         self._airflow("db migrate").wait(timeout=120)
         with contextlib.closing(sqlite3.connect(self.home / "airflow.db")) as database:
@@ -134,7 +136,7 @@ class AirflowServer:
         _kill([process, *process.children(recursive=True)])
 
     def stop(self) -> None:
-        """Stop every process of this Airflow; nothing of it is needed again, so none is asked to end."""
+        """Kill every process of this Airflow, because nothing of it is needed again."""
         while processes := self.processes():
             _kill(processes)
 
@@ -148,7 +150,8 @@ class AirflowServer:
         ]
 
     def ask(self, function: str, **arguments: Any) -> Any:
-        """Call a function of :mod:`airflow_agent`.
+        """
+        Call a function of :mod:`airflow_agent`.
 
         :raises RuntimeError: with the text of what the function raised.
         """
@@ -160,7 +163,8 @@ class AirflowServer:
         return answer["result"]
 
     def trigger(self, dag_id: str, **conf: Any) -> Run:
-        """Start a run of a DAG, as soon as its file is parsed.
+        """
+        Start a run of a DAG, as soon as its file is parsed.
 
         :param conf: configuration of the run.
         """
@@ -178,7 +182,7 @@ class AirflowServer:
         return False
 
     def log_tails(self) -> str:
-        """Return the end of each component's log, and of some logs of the latest run's tasks."""
+        """Return the end of each component's log and of some task logs of the latest run."""
         paths = [*self.home.glob("*.log"), *(self.runs[-1].log_files()[-4:] if self.runs else ())]
         return "\n".join(f"\n{path}\n{_tail(path)}" for path in paths)
 
@@ -196,7 +200,7 @@ class Run:
         return self.server.ask(function, dag_id=self.dag_id, run_id=self.run_id, **arguments)
 
     def wait(self, timeout: float = 90) -> str:
-        """Wait until the run has ended, and return its state."""
+        """Wait until the run has ended and return its state."""
 
         def final_state() -> str | None:
             state: str = self.ask("run_state")
@@ -205,7 +209,7 @@ class Run:
         return wait_for(f"{self} ends", final_state, timeout)
 
     def wait_for_task(self, task_id: str, state: str, timeout: float = 60) -> dict[str, Any]:
-        """Wait until a task is in a state, and return the task instance."""
+        """Wait until a task is in a state and return the task instance."""
 
         def instance() -> dict[str, Any] | None:
             found = self.task(task_id)
@@ -227,7 +231,7 @@ class Run:
         return psutil.Process(self.wait_for_task(task_id, "running")["pid"])
 
     def xcom(self, task_id: str, key: str = "return_value", map_index: int = -1) -> Any:
-        """Return what a task has pushed, None if nothing."""
+        """Return what a task has pushed, or None."""
         return self.ask("xcom", task_id=task_id, key=key, map_index=map_index)
 
     def clear(self, task_id: str) -> None:
@@ -262,7 +266,7 @@ def _configuration(home: Path, port: int) -> dict[str, str]:
             "load_examples": False,
             "dags_are_paused_at_creation": False,
         },
-        # Many processes write to the file: they wait for one another rather than fail.
+        # Many processes write to the file, so they wait for each other instead of failing.
         "database": {"sql_alchemy_conn": f"sqlite:///{home}/airflow.db?timeout=60"},
         "scheduler": {"scheduler_idle_sleep_time": 0.5, "job_heartbeat_sec": 2},
         "triggerer": {"job_heartbeat_sec": 2},
@@ -274,7 +278,7 @@ def _configuration(home: Path, port: int) -> dict[str, str]:
         options["workers"] = {"min_heartbeat_interval": 2}
         options["api"] = {"host": "127.0.0.1", "port": port, "workers": 1}
         options["core"]["simple_auth_manager_all_admins"] = True
-        # All components must have the same, and the order in which they start shall not matter.
+        # All components need the same secret, whatever order they start in.
         options["api_auth"] = {
             "jwt_secret": "a secret of at least 64 bytes, as Airflow's HS512 signatures want it"
         }
@@ -284,9 +288,9 @@ def _configuration(home: Path, port: int) -> dict[str, str]:
         options["webserver"] = {"web_server_host": "127.0.0.1", "web_server_port": port, "workers": 1}
     return {
         "AIRFLOW_HOME": str(home),
-        # Airflow 2 refuses SQLite with the LocalExecutor for its locks, which the time-out above deals with.
+        # Airflow 2 refuses SQLite with the LocalExecutor for its locks, which the timeout above deals with.
         "_AIRFLOW__SKIP_DATABASE_EXECUTOR_COMPATIBILITY_CHECK": "1",
-        # Process titles would otherwise be written over the environment by which processes are found.
+        # Process titles would otherwise overwrite the environment by which processes are found.
         "SPT_NOENV": "1",
         **{
             f"AIRFLOW__{section}__{option}".upper(): str(value)

@@ -1,4 +1,4 @@
-"""One running Airflow for all system tests, on whatever Airflow is installed."""
+"""One running Airflow for all system tests, of whichever version is installed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SWITCHES = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give each test the time that Airflow takes to start and to give up a task."""
+    """Give each test the time that Airflow takes to start and to give up on a task."""
     for item in items:
         if isinstance(item, pytest.Function) and "airflow" in item.fixturenames:
             item.add_marker(pytest.mark.timeout(300))
@@ -30,7 +30,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def airflow(
     running_sandbox: SandboxControl, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[AirflowServer]:
-    """A running Airflow with a connection to the sandbox."""
+    """Run an Airflow with a connection to the sandbox."""
     environment = {
         "AIRFLOW_CONN_BIGIN_DEFAULT": json.dumps(running_sandbox.connection()),
         "AIRFLOW__EMAIL__EMAIL_BACKEND": "airflow_provider_bigin.utils.emailer.send_email",
@@ -48,9 +48,9 @@ def airflow(
 @pytest.fixture
 def sandbox(sandbox: SandboxControl, airflow: AirflowServer) -> SandboxControl:
     """
-    A sandbox as new. It does not know the access token that Airflow has kept, so that is thrown away too.
+    Return a freshly reset sandbox, and delete Airflow's access token, which it does not know.
 
-    Otherwise each test would begin with a refused token, and after five the package asks for no more.
+    Otherwise each test would start with a refused token, and after five the package requests no more.
     """
     shutil.rmtree(airflow.home / "bigin", ignore_errors=True)
     return sandbox
@@ -58,7 +58,7 @@ def sandbox(sandbox: SandboxControl, airflow: AirflowServer) -> SandboxControl:
 
 @pytest.fixture(scope="session")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    """A browser without a past."""
+    """Run a browser with a fresh profile."""
     chromium, chromedriver = shutil.which("chromium"), shutil.which("chromedriver")
     if not (chromium and chromedriver):
         pytest.skip("needs chromium and chromedriver (on Debian: apt install chromium chromium-driver)")
@@ -73,14 +73,14 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chro
 
 @pytest.fixture
 def record_id(sandbox: SandboxControl) -> str:
-    """A contact of its own for each test."""
+    """Return the id of a new contact for each test."""
     (record_id,) = sandbox.add_contacts(1)
     return record_id
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Show Airflow's logs with a test that fails."""
+    """Show Airflow's logs if a test fails."""
     report = yield
     if report.failed and (server := getattr(item, "funcargs", {}).get("airflow")):
         report.sections.append(("Airflow", server.log_tails()))

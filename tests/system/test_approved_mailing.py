@@ -1,4 +1,4 @@
-"""The example of a mailing that a person approves, the answer given through the REST API."""
+"""The example DAG of an approved mailing, with approval through the REST API."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(AIRFLOW_VERSION < (3, 1), reason="asks nobody")
 
 @pytest.fixture
 def person(airflow: AirflowServer) -> requests.Session:
-    """Somebody who is logged in."""
+    """Return a session with Airflow's REST API for a logged-in user."""
     session = requests.Session()
     token = session.get(f"http://127.0.0.1:{airflow.port}/auth/token", timeout=30).json()["access_token"]
     session.headers["Authorization"] = f"Bearer {token}"
@@ -21,16 +21,16 @@ def person(airflow: AirflowServer) -> requests.Session:
 
 
 def question_address(run: Run) -> str:
-    """Return where the question is read and answered."""
+    """Return the URL at which the question is read and answered."""
     tasks = f"/api/v2/dags/{run.dag_id}/dagRuns/{run.run_id}/taskInstances"
     return f"http://127.0.0.1:{run.server.port}{tasks}/approve/-1/hitlDetails"
 
 
 def wait_for_question(run: Run) -> None:
     """
-    Wait until the task is asking, and the scheduler knows that its process has ended.
+    Wait until the task is asking and the scheduler knows that its process has ended.
 
-    Until then the scheduler takes a task that goes on for one that was killed.
+    Until then, the scheduler takes a task that resumes for one that was killed.
     """
     waiting = f"task_id='approve', run_id='{run.run_id}'"
 

@@ -1,4 +1,4 @@
-"""A task asks a person on Airflow's own page and goes on with the answer; given here through the REST API."""
+"""A task asks a person on Airflow's page and resumes with the answer, given here through the REST API."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(AIRFLOW_VERSION < (3, 1), reason="asks nobody")
 
 @pytest.fixture
 def session(airflow: AirflowServer) -> Iterator[requests.Session]:
-    """A session with Airflow's REST API, where nobody needs to log in."""
+    """Return a session with Airflow's REST API, which needs no login."""
     with requests.Session() as session:
         session.trust_env = False
         token = session.get(f"http://127.0.0.1:{airflow.port}/auth/token", timeout=30).json()["access_token"]
@@ -28,19 +28,19 @@ def session(airflow: AirflowServer) -> Iterator[requests.Session]:
 
 
 def ask(airflow: AirflowServer, sandbox: SandboxControl, record_id: str, dag_id: str = "ask") -> Run:
-    """Let the answer about a mail get lost, and its record's list of e-mails say nothing."""
+    """Make the response to a mail get lost and its record's list of e-mails show nothing."""
     (oncall_id,) = sandbox.add_contacts(1)
     sandbox.add_mail("Contacts", record_id, to=["x@example.net"], ago=90)
     sandbox.settings(emails_key="unknown")
     sandbox.fault("send_mail", "dropped")
     run = airflow.trigger(dag_id, record_id=record_id, oncall_id=oncall_id)
     wait_for("the task looks for the mail", lambda: sandbox.counts()["emails"], timeout=60)
-    sandbox.advance(200)  # over the time in which it may still come into the list
+    sandbox.advance(200)  # past the time in which it may still appear in the list
     return run
 
 
 def question_url(run: Run) -> str:
-    """Return where the REST API has the question of a run."""
+    """Return the REST API's URL of a run's question."""
     base = f"http://127.0.0.1:{run.server.port}/api/v2/dags/{run.dag_id}/dagRuns/{run.run_id}"
     return f"{base}/taskInstances/{TASK}/-1/hitlDetails"
 
@@ -53,9 +53,9 @@ def answer(session: requests.Session, run: Run, option: str) -> None:
 
 def wait_for_question(run: Run) -> None:
     """
-    Wait until a task waits and Airflow's scheduler has heard of it.
+    Wait until a task waits and Airflow's scheduler has noticed.
 
-    Before, it takes a task that goes on for one that was lost, https://github.com/apache/airflow/issues/71580.
+    Before that, it takes a task that resumes for one that was lost, https://github.com/apache/airflow/issues/71580.
     """
     run.wait_for_task(TASK, WAITING)
     log = run.server.home / "scheduler.log"
@@ -104,7 +104,7 @@ def test_nobody_answers(airflow: AirflowServer, sandbox: SandboxControl, record_
 def test_an_answer_that_comes_at_once(
     airflow: AirflowServer, sandbox: SandboxControl, record_id: str, session: requests.Session
 ) -> None:
-    """Airflow may take a try for failed that goes on seconds after it began to wait, and begin another."""
+    """Airflow may consider a try failed that resumes within seconds, and start another one."""
     run = ask(airflow, sandbox, record_id)
     before = sandbox.mail_count(record_id)
     run.wait_for_task(TASK, WAITING)

@@ -24,7 +24,7 @@ def test_worker_killed_in_the_middle(
         process.kill()
     arrived = sandbox.mail_count()
     assert arrived < MAILS
-    sandbox.advance(300)  # what is not among the e-mails by then will not come any more
+    sandbox.advance(300)  # a mail that is not in the list by then will not arrive
 
     assert run.wait() == "success"
     assert run.task(TASK)["try_number"] == 2

@@ -1,4 +1,4 @@
-"""Notifiers in all the places that take one."""
+"""Notifiers in all the places that accept one."""
 
 from __future__ import annotations
 

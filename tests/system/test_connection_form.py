@@ -1,4 +1,4 @@
-"""Editing a connection in the browser: what is not touched stays, and no secret is shown."""
+"""Editing a connection in the browser: untouched values stay, and no secret is shown."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CONNECTION = {
 
 @pytest.fixture(scope="module")
 def web_interface(airflow: AirflowServer) -> str:
-    """The address of Airflow's pages, where nobody needs to log in."""
+    """Return the URL of Airflow's pages, which need no login."""
     if not IS_AIRFLOW_3:
         (airflow.home / "webserver_config.py").write_text('AUTH_ROLE_PUBLIC = "Admin"\n')
         airflow.start_component("webserver")
@@ -37,7 +37,7 @@ def web_interface(airflow: AirflowServer) -> str:
 
 @pytest.fixture
 def conn_id(airflow: AirflowServer, browser: webdriver.Chrome, web_interface: str) -> str:
-    """A connection, open in the browser."""
+    """Open a connection in the browser."""
     conn_id = f"crm_{uuid.uuid4().hex[:8]}"
     airflow.ask("add_connection", conn_id=conn_id, connection=CONNECTION)
     row = f"//tr[contains(., '{conn_id}')]"
@@ -52,18 +52,18 @@ def conn_id(airflow: AirflowServer, browser: webdriver.Chrome, web_interface: st
 
 
 def click(browser: webdriver.Chrome, xpath: str) -> None:
-    """Click on what is or will be on the page."""
+    """Click on an element that is or will be on the page."""
     browser.find_element(By.XPATH, xpath).click()
 
 
 def fill(browser: webdriver.Chrome, field: str, text: str) -> None:
-    """Replace the content of a field of the extra."""
+    """Replace the content of an extra field."""
     name = f"{'element_' if IS_AIRFLOW_3 else 'extra__bigin__'}{field}"
     browser.find_element(By.NAME, name).send_keys(Keys.CONTROL, "a", Keys.NULL, Keys.DELETE, text)
 
 
 def save(browser: webdriver.Chrome, airflow: AirflowServer, conn_id: str) -> dict[str, Any]:
-    """Save the form with another timeout, and return what is stored then."""
+    """Save the form with another timeout and return what is stored then."""
     fill(browser, "timeout", "45")
     click(browser, "//button[contains(., 'Save')]")
 

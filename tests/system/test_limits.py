@@ -1,4 +1,4 @@
-"""Limits are waited for without a worker slot, and without a retry: the tasks have none."""
+"""Limits are waited out without a worker slot and without a retry, as the tasks have none."""
 
 from __future__ import annotations
 
@@ -18,17 +18,19 @@ pytestmark = pytest.mark.skipif(AIRFLOW_VERSION < (3, 1), reason="only sensors c
 
 @pytest.fixture
 def record_ids(sandbox: SandboxControl) -> list[str]:
-    """Records for seven mails, of which Bigin lets three leave in a day."""
+    """Return records for seven mails, of which Bigin sends three per day."""
     sandbox.settings(daily_mail_limit=3)
     return sandbox.add_contacts(7)
 
 
 def wait_until_put_off(run: Run, times: int = 1) -> None:
     """
-    Wait until all instances of the task wait for a limit, and the scheduler has noticed: if they ran again
-    before, as none does that waits for a minute or more, it would take the end of the last run for theirs.
+    Wait until all instances of the task wait for a limit and the scheduler has noticed.
 
-    :param times: how often each has been put off.
+    If they ran again before, which real waits of a minute or more do not do, it would take the end of the
+    last run for theirs.
+
+    :param times: how often each has been rescheduled.
     """
 
     def is_put_off() -> bool:
@@ -42,7 +44,7 @@ def wait_until_put_off(run: Run, times: int = 1) -> None:
 
 
 def begin_day(run: Run, sandbox: SandboxControl, days: int) -> None:
-    """Let it be the next day, for Bigin and for the task that waits for it."""
+    """Move to the next day, for Bigin and for the task that waits for it."""
     wait_until_put_off(run, times=days)
     assert sandbox.mail_count() == 3 * days
     (seconds,) = run.ask("end_waits")
@@ -105,7 +107,7 @@ def test_scheduler_and_worker_killed(
         process.kill()
     assert run.wait() == "failed"  # there is no retry: a person has to clear it
     sandbox.clear_faults()
-    sandbox.advance(300)  # what is not among the e-mails by then will not come any more
+    sandbox.advance(300)  # a mail that is not in the list by then will not arrive
     run.clear(TASK)
     assert run.wait() == "success"
     assert sandbox.mail_counts() == dict.fromkeys(record_ids, 1)
@@ -121,7 +123,7 @@ def test_a_throttled_token_holds_no_slot(
     assert sandbox.counts()["token"] == 1
 
     sandbox.throttle_tokens(0)
-    shutil.rmtree(airflow.home / "bigin")  # with what the accounts server has said, and until when
+    shutil.rmtree(airflow.home / "bigin")  # with the accounts server's message and the end of the wait
     assert all(0 < seconds <= 610 for seconds in run.ask("end_waits"))
     assert run.wait(timeout=120) == "success"
     assert sandbox.counts()["token"] == 2

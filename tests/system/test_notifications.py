@@ -1,4 +1,4 @@
-"""Failures and missed deadlines are told by mail."""
+"""Failures and missed deadlines are reported by mail."""
 
 from __future__ import annotations
 

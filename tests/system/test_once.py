@@ -88,13 +88,13 @@ def _freeze_before_sending(run: Run, sandbox: SandboxControl) -> psutil.Process:
 
 
 def _wait_before_sending(run: Run, sandbox: SandboxControl) -> psutil.Process:
-    """Wait until a task waits for an answer that it needs before it can send, and return its process."""
+    """Wait until a task waits for a response that it needs before it can send, and return its process."""
     wait_for("the task asks for the from-addresses", lambda: not sandbox.faults(), timeout=30)
     return run.process(TASK)
 
 
 def _thaw(task: psutil.Process) -> None:
-    """Let a frozen task and its supervisor go on, and wait until the task has ended."""
+    """Resume a frozen task and its supervisor, and wait until the task has ended."""
     for process in (task.parent(), task):
         process.resume()
     wait_for("the woken task ends", lambda: not _lives(task), timeout=30)

@@ -1,4 +1,4 @@
-"""A preview, opened in a browser: nothing of its mails runs, and nobody learns that it was opened."""
+"""A preview opened in a browser: nothing in its mails runs, and nobody learns that it was opened."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from airflow_provider_bigin.api.records import RecordRef
 from airflow_provider_bigin.delivery.message import Message
 from airflow_provider_bigin.operators.preview import Preview, Sample, as_page
 
-#: What makes browsers ask for something, each for another name.
+#: Everything that makes browsers request something, each with its own hostname.
 HOSTILE = """
     </iframe></article>"'><script>fetch('URL/script')</script>
     <body onload="fetch('URL/load')" background=URL/body>
@@ -41,7 +41,7 @@ HOSTILE = """
 
 @pytest.fixture
 def server() -> Iterator[tuple[str, list[object]]]:
-    """The address of a server, and whoever has connected to it."""
+    """Return the address of a server and the list of its connections."""
     visitors: list[object] = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
 

@@ -1,4 +1,4 @@
-"""The sensor waits as any sensor does."""
+"""The sensor waits like any other sensor."""
 
 from __future__ import annotations
 

@@ -39,9 +39,9 @@ def test_hundreds_of_triggers_hold_up_the_triggerer_no_more_than_airflows_own(
     airflow: AirflowServer, sandbox: SandboxControl, record_id: str
 ) -> None:
     """
-    The triggerer warns when its event loop was held up, and says how long.
+    The triggerer warns if its event loop was blocked, and says for how long.
 
-    A busy machine draws such warnings too, now of one kind of trigger, now of the other: hence the rounds.
+    A busy machine causes such warnings, too, for either kind of trigger: hence the rounds.
     """
     sandbox.settings(latency=0.05)
     assert any(
@@ -86,7 +86,7 @@ def _send(airflow: AirflowServer, record_id: str) -> str:
 
 
 def _wait_until_woken(run: Run) -> None:
-    """A task whose trigger has fired is scheduled; those of a paused DAG stay so."""
+    """Wait until the tasks are scheduled after their triggers fired; those of a paused DAG stay that way."""
     wait_for(
         f"all triggers of {run} fire",
         lambda: {instance["state"] for instance in run.tasks("wait")} == {"scheduled"},

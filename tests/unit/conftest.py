@@ -14,9 +14,9 @@ from tests.sandbox_control import SandboxControl
 
 class SandboxClock:
     """
-    The sandbox's clock, as the package's: waiting takes no time, but time passes for both.
+    The sandbox's clock for the package: waiting takes no real time but advances the clock of both.
 
-    It is read without asking the sandbox, which would make each call of the package several.
+    It is read without asking the sandbox, which would turn each call of the package into several.
     """
 
     def __init__(self, sandbox: SandboxControl) -> None:
@@ -36,7 +36,7 @@ class SandboxClock:
 
 @pytest.fixture
 def connect(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
-    """Make an Airflow connection from the sandbox's, with changes; None takes a field away."""
+    """Make an Airflow connection from the sandbox's, with changes; None removes a field."""
 
     def make(sandbox: SandboxControl, conn_id: str = "bigin_default", **changes: Any) -> str:
         connection = sandbox.connection()
@@ -51,7 +51,7 @@ def connect(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
 
 @pytest.fixture
 def clock(sandbox: SandboxControl, monkeypatch: pytest.MonkeyPatch) -> SandboxClock:
-    """Let the hook live by the sandbox's clock."""
+    """Make the hook use the sandbox's clock."""
     from airflow_provider_bigin.hooks.bigin import BiginHook
 
     clock = SandboxClock(sandbox)
@@ -61,7 +61,7 @@ def clock(sandbox: SandboxControl, monkeypatch: pytest.MonkeyPatch) -> SandboxCl
 
 @pytest.fixture
 def still_time(clock: SandboxClock, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no time pass but what is waited, however slow the machine is."""
+    """Let time pass only by waiting, however slow the machine is."""
     from airflow_provider_bigin.sandbox.clock import Clock
 
     now = clock.time()
@@ -72,7 +72,7 @@ def still_time(clock: SandboxClock, monkeypatch: pytest.MonkeyPatch) -> None:
 def hook(
     sandbox: SandboxControl, connect: Callable[..., str], clock: SandboxClock, monkeypatch: pytest.MonkeyPatch
 ) -> Any:
-    """A hook on the sandbox that shares its access token with nobody."""
+    """Return a hook on the sandbox that does not share its access token."""
     from airflow_provider_bigin.hooks.bigin import BiginHook
 
     monkeypatch.setenv("AIRFLOW__BIGIN__TOKEN_CACHE", "none")

@@ -1,4 +1,4 @@
-"""The documentation says what the code is: its snippets, and the names on its reference pages."""
+"""The documentation matches the code: its snippets and the names on its reference pages."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SNIPPETS = [
     for number, snippet in enumerate(re.findall(r"^```python\n(.*?)^```", path.read_text(), re.M | re.S))
 ]
 
-#: Arguments that operators and sensors take from Airflow's own.
+#: Arguments that operators and sensors inherit from Airflow's own.
 BASE_ARGUMENTS = {
     "on_success_callback",
     "retries",

@@ -1,4 +1,4 @@
-"""Every way from an upstream task into an argument, with outputs that attack."""
+"""Every way from an upstream task into an argument, with malicious outputs."""
 
 from __future__ import annotations
 
@@ -203,7 +203,7 @@ with DAG("upstream_is_data", schedule=None, default_args={"reply_to": "team{{ 21
     )
 
 
-# What a template of the author's pulls is rendered with the template, and no second time.
+# What the author's template pulls is rendered with the template, not a second time.
 for name, is_native in (("pulled", False), ("pulled_native", True)):
     with DAG(name, schedule=None, render_template_as_native_obj=is_native):
 

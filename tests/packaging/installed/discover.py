@@ -1,4 +1,4 @@
-"""Prints what Airflow knows of the provider."""
+"""Print what Airflow knows about the provider."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Prints the connection form as the user interface gets it."""
+"""Print the connection form as the user interface gets it."""
 
 import json
 

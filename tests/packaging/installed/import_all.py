@@ -1,4 +1,4 @@
-"""Imports every module of the package; a warning that blames one of them is an error. Prints their names."""
+"""Import every module of the package and print their names; a warning that blames one of them is an error."""
 
 import importlib
 import json

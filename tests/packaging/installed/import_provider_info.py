@@ -1,4 +1,4 @@
-"""Prints what Airflow's discovery of the provider imports besides the standard library."""
+"""Print what Airflow's discovery of the provider imports besides the standard library."""
 
 import json
 import sys

@@ -15,7 +15,7 @@ except ImportError:
 
 
 def ask_dag(dag_id: str, timeout: timedelta) -> DAG:
-    """Make a DAG with one task that sends one mail, and asks where it is in doubt."""
+    """Make a DAG with one task that sends one mail and asks if it is in doubt."""
     with DAG(dag_id, schedule=None, start_date=datetime(2026, 1, 1)) as dag:
         BiginSendMailOperator(
             task_id="send",

@@ -15,7 +15,7 @@ except ImportError:
 RECORD_ID = "{{ dag_run.conf['record_id'] }}"
 
 tell = BiginNotifier(to="oncall@example.org", record_id=RECORD_ID)
-# The context of a DAG's callback has no configuration in every Airflow.
+# Not every Airflow has the configuration in the context of a DAG's callback.
 tell_of_dag = BiginNotifier(to="oncall@example.org", record_id="5000000000000000101")
 tell_nobody = BiginNotifier(to="nobody@example.org")
 

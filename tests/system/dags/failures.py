@@ -1,4 +1,4 @@
-"""DAGs whose tasks fail, and what is to tell people of it."""
+"""DAGs whose tasks fail and notify people."""
 
 from __future__ import annotations
 

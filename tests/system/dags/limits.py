@@ -1,4 +1,4 @@
-"""DAGs whose tasks meet Bigin's limits, and have no retries."""
+"""DAGs whose tasks hit Bigin's limits and have no retries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""DAGs that send mails; what they send is told by the run's configuration."""
+"""DAGs that send the mails that the run's configuration describes."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ try:
 except ImportError:
     from airflow import DAG
 
-# Each task has a process of its own, which reads only this file: no other DAG sees this.
+# Each task has its own process, which reads only this file, so this does not affect other DAGs.
 os.environ["AIRFLOW__BIGIN__TOKEN_CACHE"] = "variable"
 
 with DAG("many_mails", schedule=None, start_date=datetime(2026, 1, 1)):

@@ -18,7 +18,7 @@ with DAG("sensor_modes", schedule=None, start_date=datetime(2026, 1, 1)):
     sent = BiginSendMailOperator(
         task_id="send", record_id=RECORD_ID, to="ada@example.org", subject="Have you read this?", content="-"
     )
-    # Airflow's scheduler fails tasks that it puts off for a second only: it takes the end of the last run
+    # Airflow's scheduler fails tasks that are rescheduled for only a second: it takes the end of the last run
     # for that of the next one.
     arguments = {"message_id": sent.output, "record_id": RECORD_ID, "poke_interval": 5}
     BiginMailStatusSensor(task_id="poke", **arguments)

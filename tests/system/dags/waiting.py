@@ -26,6 +26,6 @@ with DAG("waiting_room", schedule=None, start_date=datetime(2026, 1, 1), is_paus
 
     @task
     def wait(number: int) -> None:
-        """Never run: the test puts the instances into the hands of the triggerer."""
+        """Do nothing, because the test hands the instances to the triggerer."""
 
     wait.expand(number=list(range(200)))

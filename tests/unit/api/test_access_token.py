@@ -24,7 +24,7 @@ HOUR = 3600
 
 
 class Registry:
-    """What machines share, as they share an Airflow Variable."""
+    """A cache that machines share, like an Airflow Variable."""
 
     spans_machines = True
 
@@ -38,7 +38,7 @@ class Registry:
 
 
 class Unlocked(FileTokenCache):
-    """What another machine sees of the files of this one."""
+    """The files of this machine as another machine sees them."""
 
     def lock(self, name):
         return nullcontext()
@@ -59,7 +59,7 @@ def cache(tmp_path):
 
 @pytest.fixture
 def process(credentials, cache, clock):
-    """What a process has of the token; each call is another process."""
+    """Return a function that makes an access token as in a new process."""
     sessions = []
 
     def start(**others):
@@ -213,7 +213,7 @@ def test_a_throttled_server_is_left_in_peace_by_those_who_come_later(process, sa
     for _ in range(3):
         with pytest.raises(errors.BiginTokenLimitError):
             process().get()
-    # For three times fifteen minutes: at once, after one minute, after ten more, after thirty more.
+    # In three times fifteen minutes: at once, after one minute, after ten more, and after thirty more.
     assert sandbox.counts()["token"] <= 4
 
 
@@ -292,7 +292,7 @@ def test_a_wrong_client_secret_does_not_disturb_others(process, sandbox, credent
 
 @pytest.fixture
 def frozen_holder(cache):
-    """A process that has the lock and does not go on."""
+    """Hold the lock, as a frozen process would."""
     with ThreadPoolExecutor(1) as another_thread:
         for file in cache.directory.glob("*.lock"):
             holder = cache.lock(file.name.removesuffix(".lock"))

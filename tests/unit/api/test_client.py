@@ -439,7 +439,7 @@ def test_a_date_that_is_more_than_a_day_off_is_none(client, sandbox, skew, is_be
 
 
 def test_a_date_that_came_late_is_none(client, sandbox, clock, monkeypatch):
-    """As when the process was frozen while the answer lay in its socket."""
+    """As if the process was frozen while the response was waiting in its socket."""
     request = client._session.request
 
     def freeze_after(*args, **kwargs):

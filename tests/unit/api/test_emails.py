@@ -163,7 +163,7 @@ def test_pages_that_always_expire_are_a_gap(client, sandbox, send):
 
 
 class Pages:
-    """Answers of a list that no account was seen to give."""
+    """List responses that were never seen from a real account."""
 
     emails_need_fields = False
 

@@ -1,4 +1,4 @@
-"""What urllib3's DEBUG lines and chained tracebacks tell of secrets and people."""
+"""What urllib3's DEBUG lines and chained tracebacks reveal about secrets and people."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SEARCH = {"email": "ada.lovelace@example.org"}
 
 @pytest.fixture
 def search(connect, sandbox, clock, monkeypatch):
-    """Search for an address where nobody answers, and where nobody listens."""
+    """Return a function that searches for an address in vain and returns the error."""
     monkeypatch.setenv("AIRFLOW__BIGIN__TOKEN_CACHE", "none")
 
     def fail(**changes):

@@ -125,7 +125,7 @@ def test_no_netrc_entry_is_sent_to_the_accounts_server(sandbox, refresh, credent
 
 @pytest.fixture
 def answering():
-    """Answer every POST in the same way; return the server's address and the paths that were asked for."""
+    """Answer every POST in the same way, and return the server's address and the requested paths."""
     with ExitStack() as stack:
 
         def start(status, body=b"", **headers):

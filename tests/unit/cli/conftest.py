@@ -9,7 +9,7 @@ from airflow_provider_bigin.__main__ import main
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch):
-    """Nothing of the caller's environment answers for the user, and a command leaves nothing in it."""
+    """Keep the caller's environment from answering for the user, and commands from changing it."""
     for name in (
         "BIGIN_REGION",
         "BIGIN_CLIENT_ID",
@@ -24,7 +24,7 @@ def environment(monkeypatch):
 
 @pytest.fixture
 def run(capsys):
-    """Run a command; return what it prints and the exit code or the error that it ends with."""
+    """Run a command and return its output and its exit code or error."""
 
     def command(*arguments):
         try:
@@ -38,7 +38,7 @@ def run(capsys):
 
 @pytest.fixture
 def answers(sandbox, monkeypatch):
-    """The answers to the questions of ``authorize``, in the environment."""
+    """Put the answers to the questions of ``authorize`` into the environment."""
     connection = sandbox.connection()
     given = {
         "BIGIN_SANDBOX": sandbox.url,

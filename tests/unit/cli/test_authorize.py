@@ -86,7 +86,7 @@ def test_a_wrong_answer_is_explained(run, answers, monkeypatch, answer, value, s
         assert os.environ[secret] not in output + error
 
 
-# A controlling terminal of its own, from which hidden answers are read.
+# A separate controlling terminal, from which hidden answers are read.
 IN_A_TERMINAL = """
 import fcntl, runpy, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
@@ -95,7 +95,7 @@ runpy.run_module("airflow_provider_bigin", run_name="__main__", alter_sys=True)
 
 
 class Terminal:
-    """A command and a person before it."""
+    """A command with a person in front of it."""
 
     def __init__(self, *arguments, environment):
         self._screen, tty = pty.openpty()
@@ -119,7 +119,7 @@ class Terminal:
         try:
             while True:
                 self._look()
-        except OSError:  # nobody has the terminal open any more
+        except OSError:  # nobody has the terminal open anymore
             os.close(self._screen)
         self.process.wait(timeout=10)
         return self.shown
@@ -181,7 +181,7 @@ print("\\nresults", json.dumps(results))
 
 @pytest.fixture
 def on_a_database(tmp_path):
-    """Run commands on a new database; return what they end with, the connections, and what is printed."""
+    """Run commands on a new database and return their results, the connections, and the output."""
 
     def run(commands, typed=""):
         run = subprocess.run(

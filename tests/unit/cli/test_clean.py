@@ -18,9 +18,9 @@ DAY = 86400
 
 @pytest.fixture(autouse=True)
 def database(monkeypatch, tmp_path):
-    """A metadata database that has the table of Variables only; return the keys of those that are there."""
+    """Create a database with only the table of Variables, and return a function that lists their keys."""
     import_all_models()
-    configure_mappers()  # here, as some Airflows meet a deprecation in it
+    configure_mappers()  # here, because it triggers a deprecation warning on some Airflow versions
     engine = create_engine(f"sqlite:///{tmp_path / 'airflow.db'}")
     table = Variable.__table__
     referred = [key.column.table for key in table.foreign_keys]
@@ -32,7 +32,7 @@ def database(monkeypatch, tmp_path):
 
 @pytest.fixture
 def leave():
-    """Leave the state of a task whose run began so many days ago."""
+    """Store the state of a task whose run started this many days ago."""
 
     def state_of(task_id, days, segments=0):
         store = VariableStore(("orders", "run", task_id, -1))

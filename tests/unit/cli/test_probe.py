@@ -18,14 +18,14 @@ LINES_OF_A_MAIL = {"entry", "content", "lost answer"}
 
 @pytest.fixture
 def ask(run, connect, sandbox, clock):
-    """Ask the account; return the report, by line, each with what it means."""
+    """Probe the account and return the report by line, each with its meaning."""
 
     def probe(*arguments, **settings):
         connect(sandbox)
         sandbox.settings(**settings)
         output, exit_code = run("probe", "bigin_default", *arguments)
         assert exit_code == 0
-        # Airflow 2.11 logs to the same place before.
+        # Airflow 2.11 logs to the same place before that.
         heading, *lines = output[output.index("airflow-provider-bigin ") :].splitlines()
         assert re.fullmatch(r"airflow-provider-bigin \S+, Airflow \S+, Python \S+, region sandbox", heading)
         report = {}
@@ -42,13 +42,13 @@ def ask(run, connect, sandbox, clock):
 
 @pytest.fixture
 def mails(sandbox):
-    """A dozen e-mails of the contact that is looked at."""
+    """Send a dozen e-mails to the contact that is probed."""
     for number in range(12):
         sandbox.add_mail("Contacts", ADA, subject=f"Secret {number}", to=["secret@example.net"])
 
 
 def seconds(told, after):
-    """The number that follows a text in a line of the report."""
+    """Return the number that follows a text in a line of the report."""
     return int(told.partition(after)[2].split()[0])
 
 
@@ -58,7 +58,7 @@ def seconds(told, after):
 def test_every_question_has_a_line_and_nothing_is_sent(ask, sandbox, mails):
     assert ask().keys() == EVERY_LINE
     assert sandbox.mail_count() == 12
-    # As of `check`: a mail without content and an upload without a file, which are refused.
+    # Like those of `check`: a mail without content and an upload without a file, which are refused.
     changing = [request for request in sandbox.log() if request["method"] != "GET"]
     assert {request["status"] for request in changing if request["call"] != "token"} == {400}
 
@@ -147,7 +147,7 @@ def test_from_addresses(ask, settings, told):
 def test_the_clock(ask, skew):
     told = ask(date_skew=skew)["clock"]
     assert told.endswith(" s -> Times are told by Bigin's clock.")
-    # A `Date` has whole seconds, and is believed of an answer that took some of them.
+    # A `Date` has whole seconds, and is trusted even from a response that took several.
     assert skew - 10 < seconds(told, "machine's: ") < skew + 10
 
 
@@ -270,7 +270,7 @@ def test_the_single_mail(ask, mails, settings, told):
     assert told in ask(**settings)["single mail"]
 
 
-# ---- what became of the mail to oneself ----
+# ---- the status of the mail to oneself ----
 
 
 @pytest.mark.parametrize(

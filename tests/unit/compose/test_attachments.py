@@ -1,4 +1,4 @@
-"""Who names a path below ``files_root`` gets no other file."""
+"""A path below ``files_root`` never leads to any other file."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_objects_below_the_root(root, path):
         "gs://conn@bucket/reports/a.pdf",
         "file:///etc/passwd",
         "s3://conn@bucket/reports/zip://a::file:///etc/passwd",
-        # Airflow's path takes a URL apart with urlsplit, which drops these characters.
+        # Airflow's ObjectStoragePath parses URLs with urlsplit, which drops these characters.
         ".\t./a.pdf",
         "x/.\n./.\r./a.pdf",
         "s3://conn@bucket/reports/.\t./a.pdf",

@@ -70,7 +70,7 @@ class Tags:
 
 
 def strange_values():
-    """Make values that are hard to write down."""
+    """Generate values that are hard to serialize."""
     loop: dict = {"a": [1]}
     loop["a"].append(loop)
     deep: list = []
@@ -128,7 +128,7 @@ def test_objects_are_told_apart_by_what_they_hold():
 
 
 class Hostile(str):
-    """A text that does what it can to fail."""
+    """A string that fails wherever it can."""
 
     def fail(self, *_, **__):
         raise RuntimeError("no")
@@ -150,7 +150,7 @@ def nested(depth, inner=None):
 
 
 GOOD = {"record_id": "5000000000000000101", "to": "ada@example.org", "name": "Ada"}
-#: What rows hold that mails may not; and what is not a row.
+#: Values that are valid in rows but not in mails, and values that are not rows.
 BAD = [
     *strange_values()[:3],
     LockedRow(GOOD),

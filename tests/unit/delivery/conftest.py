@@ -12,7 +12,7 @@ from tests.unit.delivery.in_memory import Airflow, Clock
 
 @pytest.fixture
 def airflow(monkeypatch: pytest.MonkeyPatch) -> Airflow:
-    """Airflow's memory: its task state store, and its Variables."""
+    """Airflow's storage: its task state store and its Variables."""
     airflow = Airflow(Clock())
     monkeypatch.setattr(store, "get_database_variable", airflow.values.get)
     monkeypatch.setattr(

@@ -1,4 +1,4 @@
-"""What the engine needs of Airflow, in memory."""
+"""What the engine needs from Airflow, in memory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ADA = RecordRef("Contacts", "5000000000000000101")
 
 @dataclass
 class Clock:
-    """A clock that stands still until somebody sleeps or a test moves it."""
+    """A clock that stands still until somebody sleeps or a test advances it."""
 
     now: float = 1000.0
     waited: list[float] = field(default_factory=list)
@@ -35,10 +35,10 @@ class Clock:
 @dataclass
 class Airflow:
     """
-    Keeps values as texts, as its databases do.
+    A store that keeps values as text, as Airflow's databases do.
 
-    :ivar failing: raised by each write; ``fails_until`` says how long, by the clock.
-    :ivar is_wanted: what it says of the try.
+    :ivar failing: the error that each write raises, until the clock reaches ``fails_until``.
+    :ivar is_wanted: whether it says that the try is still wanted.
     """
 
     clock: Clock

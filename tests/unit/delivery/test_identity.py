@@ -34,7 +34,7 @@ from airflow_provider_bigin.delivery.message import Draft
 
 
 class Numbers:
-    """Airflow's numbers of a task instance, as section 2 of the protocol has them, and those last stored."""
+    """Airflow's counters of a task instance, as in section 2 of the protocol, and the last stored ones."""
 
     def __init__(self, retries):
         self.retries = self.max_tries = retries
@@ -106,7 +106,7 @@ class Numbers:
         ("clear_of_another_task raise_retries retry", False),
         # Either is safe (section 2): max_tries alone tells.
         ("clear_while_it_runs", False),
-        # T1 and T2: the numbers are those of a retry, and it is taken for one.
+        # T1 and T2: the counters are those of a retry, and it is taken for one.
         ("lower_retries clear_of_the_task_only", False),
         ("lower_retries clear raise_retries", False),
         ("lower_retries clear_of_the_task_only clear", True),
@@ -330,7 +330,7 @@ def test_what_a_mail_server_makes_of_the_element_is_still_it(element):
 
 
 def match(rows, stored, mails=None, who=None):
-    """Match rows, each named by a letter; its mail and people have its name, if not said otherwise."""
+    """Match rows, each named by a letter; its mail and people have the same name unless given."""
 
     def describe(position):
         row = rows[position]

@@ -1,4 +1,4 @@
-"""What is written of a task's mails, and what later tries make of it."""
+"""What is written about a task's mails, and how later tries read it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BLOCK = 40
 
 @pytest.fixture(params=["store", "variables"])
 def kind(request):
-    """Where the state is kept."""
+    """Return the place where the state is kept."""
     return request.param
 
 
@@ -27,7 +27,7 @@ def clock(airflow):
 
 @pytest.fixture
 def begin(make_attempt, clock, kind):
-    """Begin a try; return its journal and the go that it continues."""
+    """Start a try and return its journal and the go that it continues."""
 
     def begin(number=1, **changes):
         attempt = make_attempt(number, kind=kind, **changes)
@@ -261,7 +261,7 @@ class TestAnswers:
 
     @pytest.fixture
     def said(self, begin):
-        """A mail in doubt of which a person has said that it is to be sent."""
+        """Return a mail in doubt that a person has decided to send."""
         journal, _ = begin()
         announce(journal, "a")
         journal.record_answer(self.NAME, "send")

@@ -12,7 +12,7 @@ from tests.unit.delivery.in_memory import Clock
 
 
 def most_at_a_time(limiter, threads=8, calls=200):
-    """Make calls from many threads and tell how many of them were made at the same time."""
+    """Make calls from many threads and return how many of them ran at the same time."""
     running, most, lock = 0, 0, threading.Lock()
 
     def call():

@@ -44,7 +44,7 @@ SAME = Email("id", 50 * HOUR + 31, "Your invoice", PEOPLE, True, {})
 
 
 def seen(content="<p>Hi</p>", markers=(), **changes):
-    """Make a sighting of the same mail, with changes; its content could be read unless it is None."""
+    """Make a sighting of the same mail, with changes; content None means that it could not be read."""
     return Sighting(replace(SAME, **changes), content, frozenset(markers))
 
 
@@ -145,7 +145,7 @@ def test_an_earlier_send_may_be_from_before_it_was_asked_for_again(sighting):
 
 
 class TestUnknownPast:
-    """No intent says that it was sent, and the state that could has been lost."""
+    """No intent says that it was sent, because that state was lost."""
 
     SUSPECT = SUSPECT._replace(has_intent=False)
 

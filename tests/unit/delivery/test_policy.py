@@ -6,7 +6,7 @@ import pytest
 
 from airflow_provider_bigin.delivery.policy import decide
 
-#: policy, whether a person has asked since; then what follows from: absent, in doubt.
+#: The policy, whether a person has asked since; then the decision if the mail is absent, or in doubt.
 TABLE = [
     ("fail", False, "give up", "give up"),
     ("fail", True, "send", "give up"),

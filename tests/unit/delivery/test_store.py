@@ -1,4 +1,4 @@
-"""Variables in the real Airflow's database, and the task state store's keys."""
+"""Variables in a real Airflow database, and the keys of the task state store."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ IDENTITY = ("dag", "run", "task", -1)
 
 @pytest.fixture(scope="module")
 def database():
-    """Airflow's own database, with no more than the Variables' table and what that refers to."""
+    """Airflow's own database, with only the table of Variables and those it references."""
     from airflow import settings
     from airflow.models import Variable
 
@@ -64,7 +64,7 @@ class TestVariableStore:
         assert VariableStore(other).read("head") is None
 
     def test_secrets_backends_are_not_asked(self, variables, monkeypatch):
-        """Environment variables are the first backend that ``Variable.get`` asks."""
+        """Environment variables are the first backend that ``Variable.get`` tries."""
         variables.write("head", {"n": 1})
         key = next(iter(keys_in_database()))
         monkeypatch.setenv(f"AIRFLOW_VAR_{key.upper()}", '{"n": 2}')

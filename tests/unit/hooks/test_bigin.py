@@ -31,7 +31,7 @@ def test_the_old_form_has_the_fields_of_the_new_one():
 
 @pytest.fixture
 def drawn_secret():
-    """The drawn field of a refresh token, of a stored connection or of a form that was sent."""
+    """Return the rendered field of a refresh token, for a stored connection or a submitted form."""
     pytest.importorskip("airflow.www.views", reason="Airflow 3 draws its form in the browser")
     from werkzeug.datastructures import MultiDict
     from wtforms import Form

@@ -1,4 +1,4 @@
-"""Where the secrets go: to Bigin, to this machine, or to what Airflow's configuration names."""
+"""Where secrets are sent: to Bigin, to this machine, or to hosts that Airflow's configuration names."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def token_cache(monkeypatch, clock):
 
 @pytest.fixture
 def stranger():
-    """A server that keeps what reaches it and hangs up."""
+    """Run a server that records what it receives and hangs up."""
     received = []
 
     class Handler(socketserver.BaseRequestHandler):

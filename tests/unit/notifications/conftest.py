@@ -9,7 +9,7 @@ from airflow import DAG
 
 @pytest.fixture
 def make_context() -> Any:
-    """Make what a task's callback gets from Airflow, of a task that has failed."""
+    """Make the context that Airflow passes to the callback of a failed task."""
 
     def make(task_id: str = "load", dag: Any = None, **changes: Any) -> dict[str, Any]:
         ti = SimpleNamespace(

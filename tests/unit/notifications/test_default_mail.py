@@ -9,7 +9,7 @@ from airflow_provider_bigin.notifications.default_mail import as_html, as_text, 
 from airflow_provider_bigin.operators.question import Asked
 from airflow_provider_bigin.version_compat import mask_secret
 
-# As a triggerer hands it to the callback of a deadline alert: the REST API's JSON, and no task in it.
+# As a triggerer passes it to the callback of a deadline alert: the REST API's JSON, without a task.
 DEADLINE = {
     "dag_run": {"dag_id": "report", "dag_run_id": "manual__1", "state": "running"},
     "deadline": {"id": "0193", "deadline_time": "2026-11-23T06:00:00Z"},

@@ -13,14 +13,14 @@ ADA = "5000000000000000101"
 
 
 class KilledWorkerError(BaseException):
-    """The worker dies here: nothing that comes after it runs."""
+    """The worker dies here, and nothing after it runs."""
 
 
 @pytest.fixture(params=["store", "variables", "none"])
 def store(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> StateStore | None:
-    """What survives a retry: Airflow 3.3's task state store, Variables, or nothing."""
+    """Return what survives a retry: Airflow 3.3's task state store, Variables, or nothing."""
     from airflow_provider_bigin.delivery import store
 
     if request.param == "store":
@@ -90,7 +90,7 @@ def make_bulk_instance(make_bulk_task: Any, sandbox: SandboxControl, store: Stat
 
 @pytest.fixture
 def kill_after(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Let the worker die when it has made so many POSTs: the answers of the last ones are never read."""
+    """Let the worker die after this many POSTs; the responses to the last ones are never read."""
     from airflow_provider_bigin.api.client import BiginClient
 
     def kill(instance: TaskInstance, posts: int, *, sent: bool = True) -> None:

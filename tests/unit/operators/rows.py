@@ -1,4 +1,4 @@
-"""Rows for the bulk operator, and what became of them."""
+"""Rows for the bulk operator, and their results."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.sandbox_control import SandboxControl
 
 
 def people(sandbox: SandboxControl, number: int) -> list[dict[str, str]]:
-    """Make a row for each of new contacts."""
+    """Make rows for new contacts."""
     return [
         {"record_id": record_id, "to": f"p{index}@example.org", "name": f"Person {index}"}
         for index, record_id in enumerate(sandbox.add_contacts(number))

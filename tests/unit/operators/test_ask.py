@@ -1,4 +1,4 @@
-"""A doubt is a question to a person: what is asked and when, and what follows from each answer."""
+"""A mail in doubt is a question to a person: what is asked and when, and what follows from each answer."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from tests.unit.operators.rows import people, statuses
 
 SENT, SEND, LEAVE = (options[0] for options in OPTIONS.values())
 LATE = None
-#: What the e-mails of the record show when the task goes on, as settings of the sandbox.
+#: What the record's e-mails show when the task resumes, as settings of the sandbox.
 EVIDENCE = {
     "found": {"emails_key": "Emails"},
     "absent": {"emails_key": "Emails"},
     "in doubt": {"emails_key": "unknown"},
     "unreadable": {"emails_key": "Emails", "emails_outage": "500"},
 }
-#: How the try ends that goes on with an answer: green without a message_id, or with that of a mail that was
-#: found or is sent; red; or left to the next try.
+#: How a try that resumes with an answer ends: green without a message_id, or with that of a mail that was
+#: found or sent; red; or left to the next try.
 TABLE = {
     SENT: {"found": "found", "absent": "green", "in doubt": "green", "unreadable": "green"},
     SEND: {"found": "found", "absent": "sent", "in doubt": "sent", "unreadable": "later"},
@@ -46,7 +46,7 @@ needs_questions = pytest.mark.skipif(not can_ask_people(), reason="this Airflow 
 
 
 class Told(BaseNotifier):
-    """Keeps what it is told."""
+    """A notifier that records what it is told."""
 
     template_fields = ("message",)
 
@@ -66,7 +66,7 @@ class Broken(Told):
 
 @pytest.fixture
 def asked(monkeypatch):
-    """The questions that Airflow was asked to show."""
+    """Return the questions that Airflow was asked to show."""
     questions = []
     monkeypatch.setattr(
         "airflow.sdk.execution_time.hitl.upsert_hitl_detail", lambda **question: questions.append(question)
@@ -76,7 +76,7 @@ def asked(monkeypatch):
 
 @pytest.fixture
 def wait(asked):
-    """Run what ends by waiting for a person; return what it has raised for that."""
+    """Run a function that waits for a person and return what it raised for that."""
     from airflow.sdk import exceptions
 
     waits = tuple(getattr(exceptions, name, ()) for name in ("TaskAwaitingInput", "TaskDeferred"))
@@ -92,7 +92,7 @@ def wait(asked):
 
 
 def event(option):
-    """Make what Airflow tells of an answer, or of none."""
+    """Make the event with which Airflow reports an answer, or none."""
     if option is LATE:
         return {"error": "The timeout has passed.", "error_type": "timeout"}
     return {"chosen_options": [option], "params_input": {}, "responded_by_user": {"id": "1", "name": "Ada"}}
@@ -100,7 +100,7 @@ def event(option):
 
 @pytest.fixture
 def in_doubt(make_instance, sandbox, kill_after, clock):
-    """A task whose worker died; nothing tells whether its mail was sent."""
+    """Return a task whose worker died, with no evidence of whether its mail was sent."""
 
     def make(*, sent=False, **changes):
         sandbox.add_mail("Contacts", "5000000000000000101", to=["x@example.net"], ago=90)
@@ -236,7 +236,7 @@ class TestAnswers:
         posts = sandbox.counts()["send_mail"]
         second = wait(instance.resume, first, event(SEND))
         assert sandbox.counts()["send_mail"] == posts + 1
-        # An answer is about one doubt: that to the first question says nothing of the second.
+        # An answer is about one doubt: the answer to the first question says nothing about the second.
         wait(instance.resume, first, event(SEND))
         assert sandbox.counts()["send_mail"] == posts + 1
         instance.resume(second, event(SEND))
@@ -287,12 +287,12 @@ class TestAnswers:
         assert instance.resume(wait(instance.run), event(SENT)) is None
         posts = sandbox.counts()["send_mail"]
         instance.clear(sandbox.now())
-        instance.run()  # asked for once more
+        instance.run()  # requested once more
         assert sandbox.counts()["send_mail"] == posts + 1
 
     @pytest.mark.parametrize("state", ["up_for_retry", "failed"])
     def test_a_try_that_airflow_has_given_up_on_sends_nothing(self, in_doubt, wait, sandbox, state):
-        """Airflow may mark a try for retry that was resumed within seconds, while it runs."""
+        """Airflow may mark a try for retry while it runs if it was resumed within seconds."""
         instance = in_doubt()
         waiting = wait(instance.run)
         instance.state = state
@@ -311,7 +311,7 @@ class TestAnswers:
 
 
 class _Resumed:
-    """A try that goes on, as a task instance."""
+    """A resumed try, as a task instance."""
 
     def __init__(self, instance, waiting, event):
         self._instance = instance
@@ -386,11 +386,11 @@ class TestManyMails:
         assert sandbox.mail_count() == 3
 
     def test_rows_of_which_nothing_is_known(self, make_bulk_instance, sandbox, clock, wait, store, asked):
-        """More than are looked for: the state is lost, so all of them are in doubt."""
+        """More than can be looked up: the state is lost, so all of them are in doubt."""
         rows = people(sandbox, 101)
         instance = make_bulk_instance(rows, on_unknown_outcome="ask", max_concurrency=1)
         instance.retry()
-        store.set("airflow_provider_bigin.task.head", {"version": 99})  # no Variable's name
+        store.set("airflow_provider_bigin.task.head", {"version": 99})  # not the name of a Variable
         waiting = wait(instance.run)
         assert len(json.dumps(waiting.kwargs)) < 3000
         instance.resume(waiting, event(OPTIONS["send"][1]))

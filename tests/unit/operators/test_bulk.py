@@ -1,4 +1,4 @@
-"""The bulk operator, over tries as Airflow makes them."""
+"""The bulk operator, across tries as Airflow makes them."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ for _ in range(5000):
 LOOP: dict = {}
 LOOP["content"] = LOOP["to"] = LOOP
 
-#: Values that rows may hold and mails may not; and what is not a row.
+#: Values that are valid in rows but not in mails, and values that are not rows.
 STRANGE = [
     {"subject": "\ud800"},
     {"content": "<p>\udfff</p>"},
@@ -115,7 +115,7 @@ def statuses(result):
 
 @pytest.mark.parametrize("store", ["store"], indirect=True)
 class TestMails:
-    """What the rows make of the operator's arguments."""
+    """How rows and the operator's arguments combine."""
 
     def test_each_row_gets_its_own_mail(self, make_instance, sandbox):
         rows = people(sandbox, 60)
@@ -376,7 +376,7 @@ class TestMails:
 
 
 class TestTries:
-    """What tries do after one another."""
+    """How consecutive tries behave."""
 
     def test_a_retry_after_a_kill_sends_what_is_left(self, make_instance, sandbox, kill_after):
         rows = people(sandbox, 70)
@@ -447,8 +447,8 @@ class TestTries:
         times = sorted(mail["received_at"] for mail in sandbox.mails())
         pause = max(range(1, 30), key=lambda index: times[index] - times[index - 1])
         assert times[pause] - times[pause - 1] >= 40 - 5
-        # Those that were under way may still arrive, and those that begin while the refusal is on its way
-        # back, at most five at a time; then nobody sends.
+        # Those in progress may still arrive, as may those that start while the refusal is on its way back,
+        # at most five at a time; then nobody sends.
         assert 10 <= pause <= 10 + 2 * 5
 
     def test_a_lower_limit_than_ours_is_found(self, make_instance, sandbox):
@@ -721,6 +721,6 @@ def test_the_results_file(make_instance, sandbox, tmp_path, name):
 
 
 def head(store):
-    """Return what the store keeps beside segments."""
+    """Return what the store keeps besides segments."""
     (value,) = (value for key, value in store.stored().items() if "segment" not in key)
     return value

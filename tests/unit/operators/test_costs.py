@@ -1,4 +1,4 @@
-"""How often lists and contents are read, and state is written."""
+"""How often lists and contents are read and state is written."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.parametrize("store", ["store"], indirect=True)
 
 @pytest.fixture
 def looks(monkeypatch):
-    """The suspects of each look, by number."""
+    """Record how many suspects each lookup has."""
     from airflow_provider_bigin.delivery import lookup
 
     numbers, look = [], lookup.look

@@ -7,7 +7,7 @@ import pytest
 from airflow_provider_bigin.api import errors
 from airflow_provider_bigin.version_compat import AirflowFailException
 
-#: What a first try leaves: whether its mail was sent, and the settings of the list that the next try sees.
+#: What the first try leaves: whether its mail was sent, and the settings of the list that the next try sees.
 EVIDENCE = {
     "found": (True, {}),
     "absent": (False, {}),
@@ -32,7 +32,7 @@ CELLS = [
 
 
 def go_on(instance, event, now):
-    """Let the next try come after a kill: as a retry, or by a clear of the task that has failed."""
+    """Start the next try after a kill: as a retry, or after the failed task was cleared."""
     if event == "clear":
         instance.try_number -= 1
         instance.clear(now)
@@ -54,7 +54,7 @@ def test_an_open_mail(make_instance, sandbox, kill_after, clock, policy, event, 
     with pytest.raises(error):
         instance.run()
     assert sandbox.mail_count() == 1 + is_sent
-    # What is given up is looked for again when the list can be read.
+    # Mails that were given up on are looked up again once the list can be read.
     sandbox.settings(emails_outage=None, emails_key="Emails")
     instance.clear(sandbox.now())
     assert instance.run() == sandbox.mails()[0]["message_id"]

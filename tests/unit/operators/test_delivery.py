@@ -1,4 +1,4 @@
-"""At-most-once delivery by the operator, over tries as Airflow makes them."""
+"""At-most-once delivery by the operator, across tries as Airflow makes them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.task_instance import StateStore, TaskInstance
 
 @pytest.fixture
 def killed(kill_after, make_instance):
-    """A task instance whose first try died before or after its POST."""
+    """Return a task instance whose first try died before or after its POST."""
 
     def make(place, **changes):
         instance = make_instance(**changes)

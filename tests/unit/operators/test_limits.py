@@ -1,4 +1,4 @@
-"""Limits that last are waited for without a worker slot: the same try runs again, later."""
+"""Lasting limits are waited out without a worker slot: the same try runs again later."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from tests.task_instance import StateStore
 from tests.unit.operators.rows import people
 
 HOUR, DAY = 3600, 86400
-#: The sandbox's organization lives three hours east of Greenwich.
+#: The sandbox's organization is three hours ahead of UTC.
 OFFSET = 3 * HOUR
 
 needs_reschedule = pytest.mark.skipif(not can_reschedule(), reason="this Airflow can put off sensors only")
 
 
 def wait_of(instance, clock):
-    """Run a try that has to wait; return for how many seconds."""
+    """Run a try that has to wait and return for how many seconds."""
     with pytest.raises(AirflowRescheduleException) as wait:
         instance.run()
     return wait.value.reschedule_date.timestamp() - clock.time()
 
 
 def wait_out(instance, clock):
-    """Run a try that has to wait, let it be time and begin it again; return how long it waited."""
+    """Run a try that has to wait, advance the clock, restart it, and return how long it waited."""
     seconds = wait_of(instance, clock)
     clock.sleep(seconds)
     instance.run_again()

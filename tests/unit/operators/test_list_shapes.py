@@ -1,6 +1,8 @@
 """
-A lost answer or a dead worker, and lists of e-mails of every shape: whatever a list shows nobody is mailed
-twice, no task is green without its mail, and where the list tells the mail is found, or sent.
+A lost response or a dead worker, with e-mail lists of every shape.
+
+Whatever a list shows, nobody is mailed twice and no task is green without its mail. If the list is
+conclusive, the mail is found or sent.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ HOUR = 3600
 UNREAD = {"single_mail": False}
 TELLS, NEVER, IF_ABSENT, IF_SENT = (True, True), (False, False), (False, True), (True, False)
 
-#: Settings of the sandbox, and whether the list tells of a mail that was sent, and of one that was not.
+#: Settings of the sandbox, and whether the list is conclusive for a mail that was sent, or was not.
 SHAPES = {
     "as documented": ({}, TELLS),
     "email_related_list": ({"emails_key": "email_related_list"}, TELLS),
@@ -73,7 +75,7 @@ shapes = pytest.mark.parametrize(("settings", "tells"), SHAPES.values(), ids=SHA
 
 @pytest.fixture
 def file_others(sandbox):
-    """File mails under a record, so that its list has several pages."""
+    """File mails under a record so that its list has several pages."""
 
     def file(record_id):
         for minutes in range(12):
@@ -119,7 +121,7 @@ def test_answers_that_got_lost(make_bulk_instance, sandbox, clock, settings, tel
 
 
 class TestPaging:
-    """Lists that go on, and end in the middle."""
+    """Lists that have more pages but end early."""
 
     @pytest.mark.parametrize("is_sent", [True, False], ids=["sent", "not sent"])
     @pytest.mark.parametrize("paging", ["next_index", "page_token", "page"])
@@ -191,7 +193,7 @@ MAILS = {
 
 
 class TestMailsOfOthers:
-    """What is not ours, in the same record's list, of the same minute."""
+    """Mails of others in the same record's list, from the same minute."""
 
     each_mail = pytest.mark.parametrize(("mail", "readable", "unreadable"), MAILS.values(), ids=MAILS)
 
@@ -217,7 +219,7 @@ class TestMailsOfOthers:
     def test_if_ours_was_sent(
         self, make_instance, sandbox, kill_after, clock, mail, readable, unreadable, settings
     ):
-        """It is found by its marker beside whatever else; without, a second one that agrees is doubt."""
+        """It is found by its marker among any others; without one, a second matching mail causes doubt."""
         sandbox.settings(**settings)
         instance = make_instance()
         kill_after(instance, 1)

@@ -1,4 +1,4 @@
-"""What Airflow's metrics count, from 3.2 on: numbers, and nothing personal."""
+"""Airflow's metrics, on 3.2 and later: only numbers, nothing personal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ stats = pytest.importorskip("airflow.sdk.observability.stats")
 
 
 class Counts(list):
-    """A backend of Airflow's metrics that keeps what it is told."""
+    """A backend for Airflow's metrics that records what it is told."""
 
     def incr(self, stat, count=1, rate=1, *, tags=None):
         self.append((stat, tags or {}))

@@ -1,4 +1,4 @@
-"""Contacts who want no mail."""
+"""Contacts who have opted out of e-mail."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ OPTED_OUT = "5000000000000000103"
 
 @pytest.fixture
 def rows(sandbox):
-    """Two that are mailed, two who want no mail, in turn."""
+    """Two contacts to mail and two who have opted out, alternating."""
     ids = sandbox.add_records(
         "Contacts", [{"Email": f"no{index}@example.org", "Email_Opt_Out": True} for index in range(2)]
     )

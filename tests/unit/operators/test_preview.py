@@ -22,7 +22,7 @@ EVIL = "<script>alert(1)</script>|`www.example.org`\n<LINK rel=preconnect href=/
 
 @pytest.fixture
 def preview(make_bulk_task, sandbox, tmp_path):
-    """Run a dry run of some rows, and make sure that it keeps, uploads and sends nothing."""
+    """Run a dry run of some rows and check that it stores, uploads, and sends nothing."""
     store = StateStore(tmp_path / "state.db")
 
     def run(rows, **changes):
@@ -51,7 +51,7 @@ class Elements(HTMLParser):
 
 
 class TestRows:
-    """Which rows make a mail."""
+    """Which rows result in a mail."""
 
     def test_all_that_a_real_run_would_refuse_is_told(self, preview, sandbox, tmp_path):
         (tmp_path / "a.pdf").write_text("a")

@@ -19,7 +19,7 @@ ADA = "5000000000000000101"
 
 @pytest.fixture
 def redirect(hook, connect, sandbox):
-    """Send all mail elsewhere, or to those it is for again."""
+    """Redirect all mail, or send it to its recipients again."""
     return lambda to="Staging <staging@example.com>": connect(sandbox, redirect_to=to)
 
 

@@ -1,4 +1,4 @@
-"""Upstream changes its rows, people clear tasks and edit ``retries``: each row has its mail, once a go."""
+"""Upstream changes its rows, people clear tasks and edit ``retries``: each row gets its mail once per go."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.unit.operators.rows import people, statuses
 pytestmark = pytest.mark.parametrize("store", ["store", "variables"], indirect=True)
 
 DONE, SENT, DOUBT = "already_sent", "sent", "unknown"
-#: How the rows a, b, c and d change after a try in which d was refused, and what the next try says of each.
+#: How the rows a, b, c, and d change after a try in which d was refused, and the next try's status of each.
 CHANGES = {
     "none": (lambda a, b, c, d: [a, b, c, d], [DONE, DONE, DONE, SENT]),
     "another order": (lambda a, b, c, d: [d, c, b, a], [SENT, DONE, DONE, DONE]),
@@ -43,7 +43,7 @@ each_change = pytest.mark.parametrize(("change", "expected"), CHANGES.values(), 
 
 @pytest.fixture
 def refused(make_bulk_instance, sandbox, clock):
-    """A task that has failed: three of its rows are sent, the last one is refused."""
+    """Return a failed task with three rows sent and the last one refused."""
 
     def make(**changes):
         rows = people(sandbox, 4)
@@ -73,7 +73,7 @@ def test_rows_that_change_before_a_clear(refused, make_bulk_task, sandbox, chang
 def test_rows_that_change_before_a_retry(
     make_bulk_instance, make_bulk_task, kill_after, sandbox, clock, change, expected
 ):
-    """The worker died before the last POST: what was refused above is absent here."""
+    """The worker died before the last POST: the mail that was refused above is absent here."""
     rows = people(sandbox, 4)
     instance = make_bulk_instance(rows, max_concurrency=1)
     kill_after(instance, 4, sent=False)
@@ -213,7 +213,7 @@ class TestClears:
     def test_with_state_that_has_expired_119_of_120_are_not_mailed_again(
         self, make_bulk_instance, sandbox, clock, store, monkeypatch
     ):
-        """``airflow state-store clean`` deletes what has not been kept for ever."""
+        """``airflow state-store clean`` deletes what is not stored forever."""
         rows = people(sandbox, 120)
         sandbox.fault("send_mail", "item_error", record_id=rows[7]["record_id"])
         instance = make_bulk_instance(rows, retries=0)
@@ -236,7 +236,7 @@ class TestClears:
 
 
 class TestSameNames:
-    """Staging and production have the same DAG, run and connection, and a database each."""
+    """Staging and production have the same DAG, run, and connection, but separate databases."""
 
     @pytest.mark.parametrize("is_sent", [True, False], ids=["sent", "not sent"])
     def test_each_has_its_own_mail(self, make_task, sandbox, clock, store, kill_after, tmp_path, is_sent):
@@ -254,7 +254,7 @@ class TestSameNames:
 
 @pytest.mark.parametrize("number", [2, 4])
 def test_operators_in_one_task(make_task, sandbox, store, clock, number):
-    """As a ``@task`` that calls ``execute()`` of several: each mails its person, once."""
+    """A ``@task`` that calls ``execute()`` of several operators: each mails its recipient once."""
     rows = people(sandbox, number)
     outer = TaskInstance(make_task(task_id="outer"), store=store, start=sandbox.now())
 
@@ -271,6 +271,6 @@ def test_operators_in_one_task(make_task, sandbox, store, clock, number):
     run()
     assert set(sandbox.mail_counts().values()) == {1}
     assert sandbox.mail_count() == number
-    outer.clear(sandbox.now())  # the outer task has failed for good, for all that they know
+    outer.clear(sandbox.now())  # as far as they know, the outer task has failed for good
     run()
     assert sandbox.mail_count() == number

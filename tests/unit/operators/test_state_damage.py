@@ -1,4 +1,4 @@
-"""What is stored and was edited, deleted or came from elsewhere: nobody is mailed twice, and no try hangs."""
+"""State that was edited, deleted, or came from elsewhere: nobody is mailed twice, and no try hangs."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_lost_state_of_many_mails_mails_nobody_again(
     if event == "clear":
         instance.try_number -= 1
         instance.clear(sandbox.now())
-    if lost == "head":  # their markers are of a go that nobody knows any more
+    if lost == "head":  # their markers belong to a go that is no longer known
         with pytest.raises(AirflowFailException, match="unknown"):
             instance.run()
     else:

@@ -1,4 +1,4 @@
-"""Files whose ids are good for one mail, and images in the text of mails."""
+"""Files with single-use ids, and images in the text of mails."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ ADDRESS = re.compile(r'<img src="http://127\.0\.0\.1:\d+/crm/viewInLineImage\?fi
 
 @pytest.fixture
 def report(tmp_path):
-    """A file to attach."""
+    """Create a file to attach."""
     (tmp_path / "report.txt").write_text("x")
     return str(tmp_path / "report.txt")
 
 
 @pytest.fixture
 def chart(tmp_path):
-    """An image."""
+    """Create an image."""
     (tmp_path / "chart.png").write_bytes(b"\x89PNG")
     return str(tmp_path / "chart.png")
 
 
 class Report:
     """
-    A file in an object storage.
+    A file in object storage.
 
-    :param opened: called each time that it is about to be read.
+    :param opened: called each time it is about to be read.
     """
 
     protocol, name = "memory", "report.txt"
@@ -66,7 +66,7 @@ class TestIdsForOneMail:
         mails = sandbox.mails()
         assert len({mail["record_id"] for mail in mails}) == len(mails) == 60
         assert len({mail["attachments"][0]["id"] for mail in mails}) == 60
-        # Those that were made before the first refusal, one block and the one behind it, are posted twice.
+        # Those made before the first refusal, that is, one block and the next one, are posted twice.
         assert 61 <= sandbox.counts()["send_mail"] <= 60 + 59
         assert sandbox.counts()["files"] <= 60 + 1
         assert caplog.text.count("Bigin refused the id of an uploaded file") == 1
@@ -145,7 +145,7 @@ class TestIdsForOneMail:
     def test_what_waits_long_for_its_second_upload_is_announced_anew(self, make_instance, sandbox, store):
         sandbox.fault("send_mail", "unknown_file")
         make_instance(files=[Report(lambda: sandbox.advance(100))]).run()
-        assert store.writes == 3  # an intent, the same once more, the result
+        assert store.writes == 3  # an intent, the same again, the result
 
 
 class TestImages:
@@ -244,7 +244,7 @@ class TestImages:
     def test_without_markers_it_is_found_by_its_content(
         self, make_bulk_instance, kill_after, sandbox, chart, clock
     ):
-        """As in an account that strips attributes it does not know: what was sent is told from its like."""
+        """In an account that strips unknown attributes, the mail can still be told from similar ones."""
         instance = make_bulk_instance(
             [{"record_id": ADA, "to": "a@example.org", "name": "x"}],
             content='{{ mail.name }}<img src="cid:chart">',

@@ -20,13 +20,13 @@ ADA = "5000000000000000101"
 
 @pytest.fixture
 def mail(hook):
-    """The id of a mail to Ada."""
+    """Return the id of a mail to Ada."""
     return hook.send_mail(record_id=ADA, to="ada.lovelace@example.org", subject="Hello", content="Hi")
 
 
 @pytest.fixture
 def make_sensor(mail):
-    """Make the sensor for that mail, with changes; it looks once and then times out."""
+    """Make the sensor for that mail, with changes; it checks once and then times out."""
 
     def make(**changes):
         arguments = {
@@ -201,5 +201,5 @@ def test_resumed_it_returns_the_state_or_fails_with_the_reason(make_sensor):
 
 
 def test_what_fails_is_an_airflow_exception():
-    # Only these does Airflow turn into a skip with soft_fail.
+    # With soft_fail, Airflow turns only these into a skip.
     assert issubclass(AirflowFailException, AirflowException)

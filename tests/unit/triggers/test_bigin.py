@@ -13,7 +13,7 @@ ADA = "5000000000000000101"
 
 @pytest.fixture
 def mail(hook):
-    """The id of a mail to Ada."""
+    """Return the id of a mail to Ada."""
     return hook.send_mail(record_id=ADA, to="ada.lovelace@example.org", subject="Hello", content="Hi")
 
 
@@ -36,13 +36,13 @@ def make_trigger(mail):
 
 
 async def fired(trigger):
-    """Return what the trigger fires, which is one event."""
+    """Return the one event that the trigger fires."""
     (payload,) = [event.payload async for event in trigger.run()]
     return payload
 
 
 async def looks(sandbox, number):
-    """Wait until the list has been asked for so many times."""
+    """Wait until the list has been requested this many times."""
     while await asyncio.to_thread(lambda: sandbox.counts()["emails"]) < number:
         await asyncio.sleep(0.01)
 
@@ -82,7 +82,7 @@ def test_an_outage_does_not_end_the_waiting(make_trigger, sandbox, mail):
 
     async def wait_through_the_outage():
         waiting = asyncio.create_task(fired(make_trigger(status=["sent"])))
-        await looks(sandbox, 4)  # one look asks three times
+        await looks(sandbox, 4)  # one check makes three requests
         assert not waiting.done()
         await asyncio.to_thread(lambda: sandbox.settings(emails_outage=None))
         return await waiting

@@ -7,7 +7,7 @@ from markdown_it import MarkdownIt
 
 from airflow_provider_bigin.utils.markdown import MAX_CELL_LENGTH, paragraphs, table
 
-#: Reads tables and bare addresses as GitHub does.
+#: Parses tables and bare addresses as GitHub does.
 RENDER = MarkdownIt("gfm-like").render
 
 HOSTILE = [
@@ -37,7 +37,7 @@ HOSTILE = [
 
 
 def codes(html: str) -> list[str]:
-    """Return what is shown as code, and make sure that strangers' texts are nowhere else."""
+    """Return what is shown as code and check that untrusted text is nowhere else."""
     from html import unescape
 
     found = re.findall(r"<code>(.*?)</code>", html)
@@ -54,7 +54,7 @@ def test_a_cell_shows_the_text_and_nothing_of_it_is_markup(text):
     assert html.count("<td>") == 4
     shown = codes(html)
     assert len(shown) == 2
-    for code in shown:  # GitHub takes one of the two backslashes away, this reader none
+    for code in shown:  # GitHub removes one of the two backslashes, this parser neither
         assert code.replace("\\", "") == text.replace("\\", "")
 
 
