@@ -8,7 +8,7 @@ from airflow_provider_bigin.cli.definition import get_parser
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command that the arguments name."""
+    """Run the command given by the arguments."""
     options = get_parser().parse_args(arguments)
     module, _, name = options.function.rpartition(".")
     getattr(import_module(module), name)(options)

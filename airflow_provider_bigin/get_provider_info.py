@@ -1,4 +1,4 @@
-"""All that Airflow discovers of the package. Read at every start of Airflow, so it imports nothing."""
+"""Everything that Airflow discovers about the package; loaded at every start of Airflow, so it is light."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import Any
 
 DOCUMENTATION = "https://www.bigin.com/developer/docs/apis/v2/"
 
-#: The connection form beyond login and password. Airflow 3.2 and later draw it from here, earlier ones from
-#: the hook's widgets.
+#: The connection form beyond login and password. Airflow 3.2 and later render it from here, earlier versions
+#: from the hook's widgets.
 CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
     "region": {
         "label": "Region",
-        "description": "As in the address of your Bigin: bigin.zoho.eu is zoho.eu",
+        "description": "The domain in the URL of your Bigin: zoho.eu for bigin.zoho.eu",
         "schema": {
             "type": ["string", "null"],
             "enum": [
@@ -29,24 +29,24 @@ CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
     },
     "refresh_token": {
         "label": "Refresh token",
-        "description": "Of your Zoho self client; access tokens are made from it",
+        "description": "From your Zoho self client; access tokens are made from it",
         "schema": {"type": ["string", "null"], "format": "password"},
     },
     "access_token": {
         "label": "Access token",
-        "description": "Used as it is, instead of client id, client secret and refresh token; it ends"
+        "description": "Used as is, instead of client ID, client secret and refresh token; it expires"
         " after an hour",
         "schema": {"type": ["string", "null"], "format": "password"},
     },
     "from_email": {
         "label": "From",
-        "description": "Default sender, such as: Reports <reports@example.com>. Left empty, Bigin's"
-        " default from-address",
+        "description": "Default sender, such as: Reports <reports@example.com>. If empty, Bigin's default"
+        " from-address",
         "schema": {"type": ["string", "null"]},
     },
     "redirect_to": {
         "label": "Send all mail to",
-        "description": "For tests and staging: every mail goes to this address alone, instead of its to, cc"
+        "description": "For tests and staging: every mail goes only to this address, instead of its to, cc"
         " and bcc",
         "schema": {"type": ["string", "null"]},
     },
@@ -57,12 +57,12 @@ CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
     },
     "record_id": {
         "label": "Default record: id",
-        "description": "The record's address in Bigin, or the long number in it",
+        "description": "The record's URL in Bigin, or the long number in it",
         "schema": {"type": ["string", "null"]},
     },
     "timeout": {
         "label": "Timeout",
-        "description": "Seconds for a whole request; 30 if empty",
+        "description": "In seconds, for a whole request; 30 if empty",
         "schema": {"type": ["string", "null"]},
     },
     "api_domain": {
@@ -127,12 +127,12 @@ def get_provider_info() -> dict[str, Any]:
                 "options": {
                     "token_cache": {
                         "description": (
-                            "Where access tokens are kept, encrypted, for all tasks that use the same"
+                            "Where access tokens are stored, encrypted, for all tasks that use the same"
                             " credentials.\n"
-                            "``file``: below AIRFLOW_HOME, for workers on one machine. ``variable``: in an"
+                            "``file``: under AIRFLOW_HOME, for workers on one machine. ``variable``: in an"
                             " Airflow Variable,\n"
-                            "for workers on many machines (Celery, Kubernetes). ``none``: in each process"
-                            " by itself."
+                            "for workers on many machines (Celery, Kubernetes). ``none``: separately in each"
+                            " process."
                         ),
                         "version_added": "0.1.0",
                         "type": "string",
@@ -142,8 +142,7 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "sandbox_hosts": {
                         "description": (
-                            "Sandboxes elsewhere than on this machine that connections may name as their"
-                            " servers:\n"
+                            "Sandboxes on other machines that connections may use as their servers:\n"
                             "origins, separated by commas. Client secrets and tokens are sent to them."
                         ),
                         "version_added": "0.1.0",
@@ -154,13 +153,13 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "state": {
                         "description": (
-                            "Where a task keeps which of its mails have left, so that a retry sends none of"
+                            "Where a task records which of its mails were sent, so that a retry does not send"
                             " them again.\n"
-                            "``auto``: in the task state store of Airflow 3.3; before, in an Airflow Variable"
-                            " for each task\n"
-                            "instance, which is deleted when the task succeeds. ``none``: nowhere, where"
-                            " tasks may not write\n"
-                            "Variables; then a retry looks for each mail among the e-mails of its record."
+                            "``auto``: in the task state store of Airflow 3.3; in earlier versions, in an"
+                            " Airflow Variable for each\n"
+                            "task instance, which is deleted when the task succeeds. ``none``: nowhere, for"
+                            " tasks that cannot write\n"
+                            "Variables; a retry then looks for each mail among the e-mails of its record."
                         ),
                         "version_added": "0.1.0",
                         "type": "string",

@@ -1,7 +1,7 @@
 """
-The only module that knows which Airflow is installed.
+The only module that knows which Airflow version is installed.
 
-Names that moved between 2.11 and 3.3 are taken from where each version has them without a deprecation
+Names that moved between 2.11 and 3.3 are imported from where each version has them without a deprecation
 warning.
 """
 
@@ -29,14 +29,14 @@ def _first(name: str, *modules: str) -> Any:
             return getattr(import_module(module), name)
         except (ImportError, AttributeError):
             continue
-    raise ImportError(f"this Airflow has {name} in none of {', '.join(modules)}")
+    raise ImportError(f"this version of Airflow does not have {name} in any of {', '.join(modules)}")
 
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseHook, BaseNotifier, BaseOperator, BaseSensorOperator, PokeReturnValue
     from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException, AirflowTaskTimeout
 else:
-    #: Where each name is, newest Airflow first.
+    #: Where to find each name, newest Airflow first.
     _MODULES = {
         "AirflowFailException": ("airflow.sdk.exceptions", "airflow.exceptions"),
         "AirflowRescheduleException": ("airflow.sdk.exceptions", "airflow.exceptions"),
@@ -49,7 +49,7 @@ else:
     }
 
     def __getattr__(name: str) -> Any:
-        """Import a name when it is first asked for, so that an operator pays for no sensor."""
+        """Import a name when it is first used, so that an operator does not import sensors."""
         if name not in _MODULES:
             raise AttributeError(name)
         return _first(name, *_MODULES[name])
@@ -87,13 +87,13 @@ def ask_supervisor_one_by_one() -> None:
     """
     Let only one thread at a time talk to the supervisor of an Airflow 3 task.
 
-    Before Airflow 3.2 ``CommsDecoder.send`` has no lock: threads that ask for a variable or a connection at
-    the same time take one another's answers, or wait for ever.
+    Before Airflow 3.2, ``CommsDecoder.send`` has no lock: threads that ask for a variable or a connection at
+    the same time receive each other's responses, or wait forever.
     """
     decoder = getattr(sys.modules.get("airflow.sdk.execution_time.comms"), "CommsDecoder", None)
     if decoder is None or hasattr(decoder, "_thread_lock"):
         return
-    # Reentrant, for a signal handler that asks while its own thread does.
+    # Reentrant, for a signal handler that asks while its own thread is asking.
     send, lock = decoder.send, threading.RLock()
 
     @wraps(send)
@@ -106,9 +106,9 @@ def ask_supervisor_one_by_one() -> None:
 
 def can_reschedule() -> bool:
     """
-    Tell whether any task can be put off to a later time.
+    Return whether any task can be rescheduled.
 
-    Before 3.1.7 only sensors can, and all others run again at once:
+    Before 3.1.7 only sensors can, and all others run again immediately:
     https://github.com/apache/airflow/pull/59604
     """
     from airflow import __version__
@@ -118,9 +118,9 @@ def can_reschedule() -> bool:
 
 
 def count(name: str, **tags: str) -> None:
-    """Add one to a counter among Airflow's metrics, from 3.2 on."""
+    """Increment a counter in Airflow's metrics, from 3.2 on."""
     incr = _incr()
-    with suppress(Exception):  # a mail does not fail for being counted
+    with suppress(Exception):  # a metric must not make a mail fail
         if incr:
             incr(name, tags=tags)
 
@@ -133,7 +133,7 @@ def _incr() -> Any:
 
 
 def mask_secret(secret: str) -> None:
-    """Keep a text out of Airflow's logs."""
+    """Mask a secret in Airflow's logs."""
     _first("mask_secret", "airflow.sdk.log", "airflow.utils.log.secrets_masker")(secret)
 
 
@@ -151,15 +151,15 @@ def set_variable(key: str, value: str, *, description: str) -> None:
 
 
 def _variable() -> Any:
-    """Return the class that asks the supervisor, in a task of Airflow 3; elsewhere the database's."""
+    """Return the class that asks the supervisor in a task of Airflow 3, and the ORM class elsewhere."""
     return _first("Variable", "airflow.sdk" if _supervisor_comms() else "airflow.models")
 
 
 def get_database_variable(key: str) -> str | None:
     """
-    Return the value of a Variable of the metadata database, or None if there is none.
+    Return the value of a Variable in the metadata database, or None if there is none.
 
-    Secrets backends, which ``Variable.get`` asks first, are left out; so they are by the next two.
+    This bypasses secrets backends, which ``Variable.get`` asks first; so do the next two functions.
     """
     comms = _supervisor_comms()
     if comms is None:
@@ -178,7 +178,7 @@ def get_database_variable(key: str) -> str | None:
 
 
 def set_database_variable(key: str, value: str, *, description: str) -> None:
-    """Create or replace a Variable of the metadata database."""
+    """Create or replace a Variable in the metadata database."""
     comms = _supervisor_comms()
     if comms is None:
         with _database_session() as (session, variable):
@@ -191,7 +191,7 @@ def set_database_variable(key: str, value: str, *, description: str) -> None:
 
 
 def delete_database_variable(key: str) -> None:
-    """Delete a Variable of the metadata database, if there is one."""
+    """Delete a Variable in the metadata database, if there is one."""
     comms = _supervisor_comms()
     if comms is None:
         with _database_session() as (session, variable):
@@ -199,18 +199,18 @@ def delete_database_variable(key: str) -> None:
         return
     from airflow.sdk.execution_time.comms import DeleteVariable
 
-    if get_database_variable(key) is not None:  # Airflow complains of one that is not there
+    if get_database_variable(key) is not None:  # Airflow complains about one that does not exist
         _refuse_error(comms.send(DeleteVariable(key=key)))
 
 
 def _supervisor_comms() -> Any:
-    """Return the connection of an Airflow 3 task to its supervisor; None elsewhere."""
+    """Return an Airflow 3 task's connection to its supervisor; None elsewhere."""
     return getattr(sys.modules.get("airflow.sdk.execution_time.task_runner"), "SUPERVISOR_COMMS", None)
 
 
 @contextmanager
 def _database_session() -> Iterator[tuple[Any, Any]]:
-    """Open a session of the metadata database, for its Variables."""
+    """Open a session of the metadata database, and provide its Variable class."""
     from airflow.models import Variable
     from airflow.utils.session import create_session
 
@@ -230,11 +230,11 @@ def object_storage_path(url: str) -> Any:
     """
     Return Airflow's path object for a URL such as ``s3://conn@bucket/key``.
 
-    :raises BiginConfigurationError: if Airflow's class does not work with this ``universal-pathlib``.
+    :raises BiginConfigurationError: if it does not work with the installed ``universal-pathlib``.
     """
     try:
         return _first("ObjectStoragePath", "airflow.sdk", "airflow.io.path")(url)
-    except TypeError as error:  # Airflow 3.0 lets in 0.3, for which its class was not written
+    except TypeError as error:  # Airflow 3.0 allows 0.3, which its class was not written for
         raise BiginConfigurationError(
             f"{url!r}: this Airflow's object storage does not work with the installed universal-pathlib "
             f"({error}). Airflow 3.0 needs universal-pathlib<0.3."
@@ -243,9 +243,9 @@ def object_storage_path(url: str) -> Any:
 
 def redact(text: str) -> str:
     """
-    Return a text without the secrets that Airflow keeps out of its logs.
+    Return text without the secrets that Airflow masks in its logs.
 
-    Airflow 2 returns a text that cannot be encoded with all its secrets.
+    The text is made encodable first, because Airflow 2 does not mask secrets in text that cannot be encoded.
     """
     return str(
         _first(
@@ -259,7 +259,7 @@ def redact(text: str) -> str:
 
 
 def can_ask_people() -> bool:
-    """Tell whether this Airflow asks people questions: from 3.1 on."""
+    """Return whether this version of Airflow can ask people questions: from 3.1 on."""
     try:
         return find_spec("airflow.sdk.execution_time.hitl") is not None
     except ModuleNotFoundError:
@@ -269,7 +269,7 @@ def can_ask_people() -> bool:
 def put_question(
     ti: Any, *, subject: str, body: str, options: Sequence[str], users: Sequence[Mapping[str, str]]
 ) -> None:
-    """Put a question on a task's page; if it has one, Airflow keeps that and removes its answer."""
+    """Put a question on a task's page; if there is one already, Airflow keeps it and removes its answer."""
     from airflow.sdk.execution_time.hitl import HITLUser, upsert_hitl_detail
 
     upsert_hitl_detail(
@@ -292,10 +292,10 @@ def wait_for_answer(
     arguments: dict[str, Any],
 ) -> NoReturn:
     """
-    End the try until somebody has answered, or the time is over; then a method of the task goes on.
+    Suspend the try until somebody has answered or the time is up; then a method of the task continues.
 
-    :raises BaseException: what Airflow takes for that: from 3.3 on the task waits by itself, before in the
-        triggerer.
+    :raises BaseException: the exception that Airflow uses for this: from 3.3 on the task waits by itself,
+        in earlier versions in the triggerer.
     """
     try:
         from airflow.sdk.exceptions import TaskAwaitingInput
@@ -309,13 +309,13 @@ def wait_for_answer(
 
 
 def task_url(ti: Any) -> str:
-    """Return the address of a task's page in Airflow 3."""
+    """Return the URL of a task's page in Airflow 3."""
     map_index = f"/mapped/{ti.map_index}" if ti.map_index is not None and ti.map_index >= 0 else ""
     return f"{dag_run_url(ti.dag_id, ti.run_id)}/tasks/{quote(ti.task_id)}{map_index}"
 
 
 def dag_run_url(dag_id: str, run_id: str) -> str:
-    """Return the address of a run's page, which ``ti.log_url`` is below."""
+    """Return the URL of a run's page, which ``ti.log_url`` starts with."""
     from airflow.configuration import conf
 
     if find_spec("airflow.sdk"):

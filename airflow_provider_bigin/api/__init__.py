@@ -1,1 +1,1 @@
-"""Bigin's API v2, without Airflow: data centres, OAuth, mail, errors and the HTTP client."""
+"""Bigin's API v2, without Airflow: data centers, OAuth, mail, errors and the HTTP client."""

@@ -1,11 +1,12 @@
 """
 One access token for all processes that use the same credentials.
 
-Zoho gives ten access tokens per refresh token in ten minutes, then none until there has been silence, and the
-sixteenth live token ends the first (https://www.zoho.com/crm/developer/docs/api/v8/token-validity.html). So a
-token is refreshed by one process at a time, kept where the others find it, and asked for again only if the
-one that was refused is still the newest. What the accounts server refuses is kept too: a process that waited
-for the answer takes it as its own, and a throttled server is left in peace by all.
+Zoho issues ten access tokens per refresh token in ten minutes, then none until requests have stopped for a
+while, and the sixteenth live token invalidates the oldest
+(https://www.zoho.com/crm/developer/docs/api/v8/token-validity.html). So a token is refreshed by one process
+at a time, cached where the others find it, and requested again only if the one that was refused is still the
+newest. Refusals by the accounts server are cached too: a process that waited for the response takes it as its
+own, and no process bothers a throttled server.
 """
 
 from __future__ import annotations
@@ -44,41 +45,41 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Seconds before its end at which a token is no longer used; each process draws its own, so that they do not
-#: all wake at once.
+#: Seconds before its expiry at which a token is no longer used; each process draws its own value, so that
+#: they do not all refresh at once.
 EXPIRY_MARGIN = (60.0, 180.0)
-#: Seconds for which a throttled accounts server is not asked, after its first, second and any later refusal:
-#: the throttle may be brief, or last for Zoho's ten minutes, or until nobody has asked for even longer.
+#: Seconds for which a throttled accounts server is left alone after its first, second and any later refusal:
+#: the throttle may be brief, last for Zoho's ten minutes, or continue until nobody has asked for even longer.
 THROTTLE_RESTS = (60.0, 610.0, 1810.0)
-#: Seconds for which a process waits for a throttle to end, if it has to: well beyond the first two rests.
+#: Seconds for which a process waits for a throttle to end if it has to: well beyond the first two rests.
 PATIENCE = 900.0
-#: Seconds between two looks for a token that another machine may have got meanwhile.
+#: Seconds between checks for a token that another machine may have obtained in the meantime.
 WATCH_INTERVAL = 5.0
-#: Seconds, at most, before a machine looks again for another machine's token and then refreshes.
+#: Maximum seconds before a machine checks again for another machine's token and then refreshes.
 SETTLE_TIME = 5.0
-#: Seconds for which wrong credentials are not tried again, by whatever process.
+#: Seconds for which no process tries wrong credentials again.
 REFUSAL_LIFETIME = 60.0
-#: How many tokens in ten minutes are replaced because Bigin refuses them. When it refuses all of them, each
-#: task would cost one more, until Zoho locks out everyone.
+#: Maximum number of tokens replaced in ten minutes because Bigin refuses them. If it refuses all of them,
+#: each task would cost one more, until Zoho locks everyone out.
 MAX_RENEWALS = 5
 RENEWAL_WINDOW = 600.0
 
 
 class TokenSource(Protocol):
-    """Where the client has its access token from."""
+    """Where the client gets its access token."""
 
     def get(self) -> AccessToken:
-        """Return a token that should be good."""
+        """Return a token that should be valid."""
 
     def renew(self, rejected: AccessToken) -> AccessToken:
-        """Return another one than that, which Bigin refused."""
+        """Return a token other than the one that Bigin refused."""
 
 
 class FixedToken:
     """
-    The access token of a connection that has nothing else.
+    The access token of a connection that has no other credentials.
 
-    :param value: the token; how long it lives is not known.
+    :param value: the token; its lifetime is unknown.
     """
 
     def __init__(self, value: str) -> None:
@@ -89,24 +90,24 @@ class FixedToken:
         return self._token
 
     def renew(self, rejected: AccessToken) -> AccessToken:
-        """Say that there is no other."""
+        """Raise an error, because there is no other token."""
         raise BiginAuthenticationError(
-            "Bigin refuses the access token of the connection",
-            hint="An access token lives one hour and cannot be refreshed by itself: give the connection a"
-            " client id, a client secret and a refresh token instead. If it is new, check that the region is"
-            " right",
+            "Bigin refuses the connection's access token",
+            hint="An access token is valid for one hour and cannot be refreshed by itself: give the"
+            " connection a client ID, a client secret and a refresh token instead. If it is new, check that"
+            " the region is right",
         )
 
 
 @dataclass(frozen=True)
 class Refusal:
     """
-    What the accounts server answered last, if it was no token.
+    The accounts server's last response, if it was not a token.
 
     :param at: when, in epoch seconds.
     :param error: name of the error's class.
     :param told: the error's arguments.
-    :param throttled: how many times in a row it was the throttle.
+    :param throttled: number of times in a row that the server throttled.
     """
 
     at: float
@@ -122,7 +123,7 @@ class Refusal:
 
     @classmethod
     def of(cls, error: BiginError, *, at: float, before: Refusal | None) -> Refusal:
-        """Describe an error that followed another one, or none."""
+        """Describe an error, which may have followed another one."""
         told = {name: getattr(error, name) for name in ("message", "status", "code", "request", "hint")}
         throttled_before = before.throttled if before else 0
         throttled = throttled_before + 1 if isinstance(error, BiginTokenLimitError) else 0
@@ -130,19 +131,19 @@ class Refusal:
 
     @property
     def until(self) -> float:
-        """When the accounts server may be asked again by those who come later."""
+        """The time from which later processes may ask the accounts server again."""
         if self.throttled:
             return self.at + THROTTLE_RESTS[min(self.throttled, len(THROTTLE_RESTS)) - 1]
         return self.at + (REFUSAL_LIFETIME if self.error == BiginAuthenticationError.__name__ else 0)
 
     def answers(self, *, now: float, since: float) -> bool:
-        """Tell whether a process that has waited since some time need not ask for itself."""
+        """Return whether a process that has waited since the given time need not ask for itself."""
         if self.at > now + REFUSAL_LIFETIME:
-            return False  # written by a machine whose clock is wrong
+            return False  # written by a machine with a wrong clock
         return now < self.until or (not self.throttled and self.at >= since)
 
     def as_error(self, *, now: float) -> BiginError:
-        """Make the error again; that of a throttle says for how long it should be left in peace."""
+        """Recreate the error; for a throttle, it says how long to leave the server alone."""
         retry_after = max(0.0, self.until - now) if self.throttled else None
         return _ERRORS.get(self.error, BiginServerError)(**self.told, retry_after=retry_after)
 
@@ -156,13 +157,13 @@ class SharedToken:
     """
     The access token that all processes with the same credentials share.
 
-    :param credentials: what the token is refreshed with.
-    :param cache: where it is kept for other processes.
-    :param session: for the calls to the accounts server.
+    :param credentials: used to refresh the token.
+    :param cache: where it is stored for other processes.
+    :param session: used for the calls to the accounts server.
     :param timeout: seconds for a whole request to the accounts server.
     :param clock: tells the time and waits.
-    :param patience: seconds for which a throttle is waited for.
-    :param mask: is told each token, to keep it out of logs.
+    :param patience: seconds to wait for a throttle to end.
+    :param mask: called with each token, to keep it out of logs.
     :param on_request: called before each request for a token.
     """
 
@@ -195,11 +196,11 @@ class SharedToken:
 
     def get(self) -> AccessToken:
         """
-        Return the token, refreshed if it is about to end.
+        Return the token, refreshed if it is about to expire.
 
-        :raises BiginAuthenticationError: if the credentials are refused for good.
+        :raises BiginAuthenticationError: if the credentials are permanently refused.
         :raises BiginTokenLimitError: if the accounts server throttled for longer than we wait.
-        :raises BiginServerError: if it answers nothing usable.
+        :raises BiginServerError: if its response is not usable.
         :raises BiginConnectionError: if it cannot be reached.
         """
         since = self._clock.time()
@@ -211,7 +212,7 @@ class SharedToken:
 
     def renew(self, rejected: AccessToken) -> AccessToken:
         """
-        Return another token than the one that Bigin refused; refresh only if nobody has since.
+        Return a token other than the one that Bigin refused; refresh only if nobody has done so since.
 
         :param rejected: the refused token. Errors as in :meth:`get`.
         """
@@ -223,9 +224,9 @@ class SharedToken:
 
     def revoke(self) -> bool:
         """
-        End the refresh token with all tokens made from it, and keep none of them.
+        Revoke the refresh token with all tokens made from it, and remove them from the cache.
 
-        :return: False if it had ended before. Errors as in :meth:`get`.
+        :return: False if it was no longer valid. Errors as in :meth:`get`.
         """
         server, token = self._credentials.accounts_server, self._credentials.refresh_token
         ended = revoke_token(self._session, accounts_server=server, token=token, timeout=self._timeout)
@@ -253,10 +254,11 @@ class SharedToken:
 
     def _locked(self, stack: ExitStack, rejected: AccessToken | None, since: float) -> AccessToken | None:
         """
-        Let one process of this machine through at a time, or return the token that has come meanwhile.
+        Let one process of this machine through at a time, or return a token that has arrived meanwhile.
 
-        Who waits for longer than a request takes, and without a throttle for a reason, waits for a process
-        that is frozen, and passes. So do all without a working lock: a second refresh is the lesser evil.
+        A process that waits for longer than a request takes, with no throttle to explain it, is waiting for
+        a frozen process, and passes. So does every process without a working lock: a second refresh is the
+        lesser evil.
         """
         patience = self._timeout + random.uniform(0, SETTLE_TIME)  # noqa: S311 - no secret
         while patience > 0:
@@ -273,11 +275,11 @@ class SharedToken:
             except Exception as error:
                 self._warn("locked", error)
                 return None
-        self._warn("locked", TimeoutError("another process has not let go of it"))
+        self._warn("locked", TimeoutError("another process has not released it"))
         return None
 
     def _is_throttled(self, since: float) -> bool:
-        """Tell whether who holds the lock may still be waiting for a throttle to end."""
+        """Return whether the holder of the lock may still be waiting for a throttle to end."""
         now, refusal = self._clock.time(), self._kept_refusal()
         return (
             refusal is not None
@@ -286,13 +288,13 @@ class SharedToken:
         )
 
     def _refreshed(self, rejected: AccessToken | None, since: float) -> AccessToken:
-        """Refresh, unless there is an answer already; wait as long as the answer is a throttle."""
+        """Refresh, unless there is a response already; wait as long as the response is a throttle."""
         if rejected and len(self._recent_renewals()) >= MAX_RENEWALS:
             raise BiginTokenLimitError(
                 f"Bigin has refused {MAX_RENEWALS} new access tokens within ten minutes, so no more are"
-                " asked for now",
+                " requested for now",
                 hint="Check the connection's region, that the user may still use Bigin, and that nothing else"
-                " makes tokens from the same refresh token: Zoho ends the oldest of more than fifteen",
+                " makes tokens from the same refresh token: Zoho invalidates the oldest of more than fifteen",
                 retry_after=RENEWAL_WINDOW,
             )
         patient_until = since + self._patience
@@ -330,12 +332,12 @@ class SharedToken:
         return [at for at in times if 0 <= now - at < RENEWAL_WINDOW]
 
     def _watched_token(self, rejected: AccessToken | None, *, until: float) -> AccessToken | None:
-        """Wait, but no longer than until another machine has got a token."""
-        # Some machines may wait for the same moment: let one of them be the first.
+        """Wait, but only until another machine has obtained a token."""
+        # Several machines may wait for the same moment: let one of them be the first.
         until += random.uniform(0, SETTLE_TIME)  # noqa: S311 - no secret
         log.warning(
-            "The accounts server gives out no access tokens for now; waiting for %d s, or until another"
-            " machine has got one.",
+            "The accounts server is not issuing access tokens for now; waiting for %d s, or until another"
+            " machine has one.",
             until - self._clock.time(),
         )
         while (left := until - self._clock.time()) > 0:
@@ -345,17 +347,17 @@ class SharedToken:
                 return token
         return None
 
-    # ---- what is kept ----
+    # ---- the cache ----
 
     def _kept_token(self, rejected: AccessToken | None) -> AccessToken | None:
-        """Return the token that is kept, if it is of use."""
+        """Return the cached token, if it is usable."""
         try:
             token = AccessToken(**self._read(self._name)["token"])
         except (KeyError, TypeError, ValueError):
-            return None  # nothing is kept, or something that another version wrote
+            return None  # nothing is cached, or another version wrote it
         if not self._is_usable(token) or token.value == (rejected and rejected.value):
             return None
-        # The configuration may have trusted another host when the token was kept.
+        # The configuration may have trusted another host when the token was cached.
         return replace(
             token, api_domain=trusted_api_domain(token.api_domain, self._credentials.sandbox_hosts)
         )
@@ -364,7 +366,7 @@ class SharedToken:
         try:
             return Refusal(**self._read(self._refusal_name))
         except TypeError:
-            return None  # nothing is kept, or something that another version wrote
+            return None  # nothing is cached, or another version wrote it
 
     def _kept_new_refusal(self, error: BiginError, *, before: Refusal | None) -> Refusal:
         refusal = Refusal.of(error, at=self._clock.time(), before=before)
@@ -386,15 +388,13 @@ class SharedToken:
             self._cache.write(name, text)
         except Exception as error:
             self._warn("written", error)
-            # What is kept there is older than what this process has, so it is of no use any more.
+            # What is stored there is older than what this process has, so it is no longer of use.
             self._cache = MemoryTokenCache()
             self._cache.write(name, text)
 
     @cached_property
     def _cipher(self) -> Fernet:
-        """
-        Encrypt under what every rightful reader has; Airflow's own key may differ from worker to worker.
-        """
+        """A cipher whose key every rightful reader can derive; Airflow's own may differ between workers."""
         from cryptography.fernet import Fernet
         from cryptography.hazmat.primitives.hashes import SHA256
         from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -408,7 +408,7 @@ class SharedToken:
             self._warned = True
             reason = error if isinstance(error, OSError) else type(error).__name__
             log.warning(
-                "The token cache could not be %s (%s); going on without it, at the cost of a token request.",
+                "The token cache could not be %s (%s); continuing without it, which costs a token request.",
                 what,
                 reason,
             )

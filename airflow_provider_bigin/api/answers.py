@@ -1,5 +1,5 @@
 """
-What may be believed of an answer, whoever wrote it: JSON that is not too deep, and ids.
+What can be trusted in a response, no matter who wrote it: JSON that is not nested too deeply, and ids.
 
 Its size is limited where it is read, in :mod:`airflow_provider_bigin.api.deadline`.
 """
@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-#: How deep an answer's lists and objects may be in each other; Bigin's are less than ten.
+#: Maximum nesting depth of a response's lists and objects; Bigin's have less than ten levels.
 MAX_DEPTH = 50
-#: Characters of an id.
+#: Maximum characters of an id.
 MAX_ID_LENGTH = 500
 
 
@@ -19,7 +19,7 @@ def parse_json(content: bytes) -> Any:
     """
     Decode JSON.
 
-    :raises ValueError: if it is not JSON, or deeper than whoever works on it can bear.
+    :raises ValueError: if it is not JSON, or is nested too deeply for the code that processes it.
     """
     try:
         value = json.loads(content)
@@ -39,6 +39,6 @@ def parse_json(content: bytes) -> Any:
 
 
 def id_or_none(value: Any) -> str | None:
-    """Return what can be an id; None if it is not a text, empty, long or not printable."""
+    """Return a value that can be an id; None if it is not text, or is empty, too long or not printable."""
     is_id = isinstance(value, str) and 0 < len(value) <= MAX_ID_LENGTH and value.isprintable()
     return value if is_id else None

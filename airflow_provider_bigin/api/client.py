@@ -57,18 +57,19 @@ log = logging.getLogger(__name__)
 
 DEFAULT_TIMEOUT = 30.0
 PAGE_SIZE = 200
-#: Names of the list of from-addresses: clients of live Bigin read the first, the CRM documents the second.
+#: Keys of the list of from-addresses: clients of live Bigin read the first, the CRM documents the second.
 FROM_ADDRESSES_KEYS = ("from_address", "from_addresses")
-#: Pages read of one list of records, at most: a million records.
+#: Maximum pages read of one list of records: a million records.
 MAX_PAGES = 5000
-#: Recipients that Bigin may name as left out, at most: as many as a mail can have.
+#: Maximum recipients that Bigin may report as left out: as many as a mail can have.
 MAX_BLOCKED = 150
-#: Whether a contact wants no mail.
+#: Whether a contact has opted out of mail.
 OPT_OUT_FIELD = "Email_Opt_Out"
-#: How often a call that may be repeated is made, and the seconds before the second one.
+#: How often a call that may be repeated is made, and the seconds before the second attempt.
 READ_ATTEMPTS = 3
 READ_PAUSE = 1.0
-#: Seconds, at most, that an answer may take whose ``Date`` is believed, and that it may be off our own clock.
+#: Maximum seconds that a response may take for its ``Date`` to be trusted, and that the date may differ from
+#: our own clock.
 MAX_DATE_AGE = 5.0
 MAX_DATE_DIFFERENCE = 86400.0
 
@@ -76,7 +77,7 @@ MAX_DATE_DIFFERENCE = 86400.0
 @dataclass(frozen=True)
 class SentMail:
     """
-    What Bigin says of a mail that it took.
+    What Bigin says about a mail that it accepted.
 
     ``blocked`` are the recipients that it left out, each with the reason.
     """
@@ -87,14 +88,14 @@ class SentMail:
 
 class BiginClient:
     """
-    Talks to Bigin in the name of one connection. Safe to use from several threads.
+    Talk to Bigin on behalf of one connection; safe to use from several threads.
 
     :param tokens: where the access token comes from.
     :param session: the HTTP session; :func:`new_session` makes one.
     :param api_domain: host of the API, unless the access token came with one.
-    :param pinned: keep to ``api_domain`` whatever host the access token came with.
-    :param timeout: seconds for a whole request, from the connection to the answer's last byte.
-    :param redirect_to: who gets all mails instead of those they are for.
+    :param pinned: use ``api_domain`` regardless of the host that the access token came with.
+    :param timeout: seconds for a whole request, from the connection to the response's last byte.
+    :param redirect_to: the address that gets all mails instead of their recipients.
     :param clock: tells the time and waits.
     """
 
@@ -117,9 +118,9 @@ class BiginClient:
         self._pinned = pinned
         self._redirect_to = redirect_to
         self._is_redirect_told = False
-        #: Whether the list of a record's e-mails must be told which fields it is to have; not known at first.
+        #: Whether requests for a record's e-mails must name the fields to return; not known at first.
         self.emails_need_fields = False
-        #: Bigin's time, less the monotonic clock's.
+        #: Bigin's time minus the monotonic clock's.
         self._server_ahead: float | None = None
         self._is_server_asked = False
 
@@ -133,22 +134,23 @@ class BiginClient:
         self, module: str, record_id: str, mail: Mail, *, before_post: Callable[[], None] | None = None
     ) -> SentMail:
         """
-        Send a mail from a record, as :meth:`outgoing` makes it. One request: it is never repeated here once
-        Bigin may have taken it.
+        Send a mail from a record, as :meth:`outgoing` returns it.
+
+        This makes one request, which is never repeated here once Bigin may have accepted it.
 
         See https://www.bigin.com/developer/docs/apis/v2/send-mail.html
 
         :param module: ``Contacts``, ``Accounts`` (Companies) or ``Pipelines`` (Deals).
         :param record_id: id of the record that the mail is filed under.
         :param mail: the mail.
-        :param before_post: called twice right before the request, of which only the second counts in the
-            request's time; and again before the one that follows a refused token.
-        :raises BiginOutcomeUnknownError: if nothing tells whether the mail was sent.
+        :param before_post: called twice right before the request, where only the second call counts toward
+            the request's time; and again before the request that follows a refused token.
+        :raises BiginOutcomeUnknownError: if it is not known whether the mail was sent.
         :raises BiginValidationError: if Bigin refuses the mail.
-        :raises BiginFileRefusedError: if it refuses an id of ``attachments``; another upload may help.
-        :raises BiginOptedOutError: if the contact wants no mail.
+        :raises BiginFileRefusedError: if it refuses an id of ``attachments``; uploading again may help.
+        :raises BiginOptedOutError: if the contact has opted out of mail.
         :raises BiginError: for anything else, see :mod:`airflow_provider_bigin.api.errors`; the mail was
-            surely not sent.
+            definitely not sent.
         """
         module = parse_module(module)
         path = f"{module}/{parse_record_id(record_id)}/actions/send_mail"
@@ -165,12 +167,12 @@ class BiginClient:
             raise
         except (BiginServerError, BiginConnectionError) as error:
             if error.request != request or was_never_sent(error.__cause__):
-                raise  # the accounts server failed, or no connection was made: the mail did not leave
+                raise  # the accounts server failed, or no connection was made: the mail was not sent
             raise _outcome_unknown(error, request) from error
         return _sent_mail(answer, mail, request)
 
     def outgoing(self, mail: Mail) -> Mail:
-        """Return a mail as it leaves: for those it is for, or for the one address that gets all mails."""
+        """Return a mail as it is sent: to its recipients, or to the one address that gets all mails."""
         return mail.redirected(self._redirect_to) if self._redirect_to else mail
 
     def log_sent(self, record: RecordRef, mail: Mail, sent: SentMail) -> None:
@@ -180,7 +182,7 @@ class BiginClient:
 
     def _tell_of_redirect(self) -> None:
         if self._redirect_to and not self._is_redirect_told:
-            self._is_redirect_told = True  # once, not for each of thousands
+            self._is_redirect_told = True  # once, not for each of thousands of mails
             log.warning(
                 "The connection sends all mail to %s instead of its recipients (redirect_to).",
                 self._redirect_to,
@@ -188,7 +190,7 @@ class BiginClient:
 
     def get_from_addresses(self) -> list[dict[str, Any]]:
         """
-        List the addresses that mails may come from.
+        List the addresses that mails may be sent from.
 
         See https://www.bigin.com/developer/docs/apis/v2/get-from-addresses.html. Each has ``email`` and may
         have ``user_name``, ``type``, ``id`` and ``default``.
@@ -198,7 +200,7 @@ class BiginClient:
 
     def upload_files(self, files: Sequence[File]) -> list[str]:
         """
-        Upload files to attach to mails. All sizes are checked before anything is read.
+        Upload files to attach to mails; all sizes are checked before anything is read.
 
         See https://www.bigin.com/developer/docs/apis/v2/upload-files.html
 
@@ -208,8 +210,8 @@ class BiginClient:
         """
         for file in files:
             checked_size(file)
-        # One request for each: a file that is too large would fail all the others of its request. An orphan
-        # of a repeated upload does no harm.
+        # One request for each: a file that is too large would fail all the others in its request. An orphan
+        # left by a repeated upload does no harm.
         return [self._repeated(partial(self._upload_file, file)) for file in files]
 
     def upload_image(self, file: File) -> str:
@@ -219,7 +221,7 @@ class BiginClient:
         See https://www.bigin.com/developer/docs/apis/v2/upload-files.html
 
         :param file: as for :meth:`upload_files`.
-        :return: its address, for the ``src`` of an ``img``.
+        :return: its URL, for the ``src`` of an ``img``.
         :raises BiginValidationError: if it is missing, empty or too large.
         """
         checked_size(file, "images")
@@ -228,15 +230,16 @@ class BiginClient:
 
     def get_emails(self, module: str, record_id: str, *, type: str | None = None) -> Iterator[dict[str, Any]]:
         """
-        Iterate over the e-mails of a record. :func:`~airflow_provider_bigin.api.emails.list_emails` also
-        tells whether these are all.
+        Iterate over the e-mails of a record.
+
+        :func:`~airflow_provider_bigin.api.emails.list_emails` also reports whether the list is complete.
 
         See https://www.bigin.com/developer/docs/apis/v2/get-related-records.html and, for the entries,
         https://www.zoho.com/crm/developer/docs/api/v8/get-email-rel-list.html
 
         :param module: as in :meth:`send_mail`.
         :param record_id: as in :meth:`send_mail`.
-        :param type: one view of the list, such as ``scheduled_in_crm``; not every edition takes it.
+        :param type: one view of the list, such as ``scheduled_in_crm``; not every edition accepts it.
         """
         pages = email_pages(self, RecordRef(module, record_id), views=(type,) if type else VIEWS)
         return (email.raw for page in pages for email in page.emails)
@@ -252,7 +255,7 @@ class BiginClient:
             return single_email(self.read(path), message_id)
         except BiginNotFoundError as error:
             if error.code == "INVALID_URL_PATTERN":
-                raise  # this account's API knows no single mails
+                raise  # this account's API has no endpoint for a single mail
             return None
 
     # ---- records ----
@@ -296,8 +299,9 @@ class BiginClient:
         **params: Any,
     ) -> Iterator[dict[str, Any]]:
         """
-        Iterate over the records that a search finds, of which Bigin gives the first 2,000. Its search
-        index lags some seconds behind changes.
+        Iterate over the records that a search finds, of which Bigin returns the first 2,000.
+
+        Its search index lags a few seconds behind changes.
 
         See https://www.bigin.com/developer/docs/apis/v2/search-records.html
 
@@ -307,8 +311,7 @@ class BiginClient:
         :param phone: a number to look for in all phone fields.
         :param word: a word to look for everywhere.
         :param params: further parameters of the endpoint, such as ``fields``.
-        :raises BiginInvalidRequestError: unless exactly one thing is searched for, or past 2,000
-            records.
+        :raises BiginInvalidRequestError: unless there is exactly one search term, or past 2,000 records.
         """
         searches = {"criteria": criteria, "email": email, "phone": phone, "word": word}
         given = {name: value for name, value in searches.items() if value}
@@ -320,7 +323,7 @@ class BiginClient:
 
     def get_current_user(self) -> dict[str, Any]:
         """
-        Read the user in whose name the token acts: the cheapest call that proves a connection.
+        Read the user that the token acts for: the cheapest call that proves a connection works.
 
         See https://www.bigin.com/developer/docs/apis/v2/get-users.html
         """
@@ -330,7 +333,7 @@ class BiginClient:
         """
         Read the organization, with its ``company_name`` and its ``time_zone``, such as ``Asia/Riyadh``.
 
-        See https://www.zoho.com/crm/developer/docs/api/v8/get-org-data.html, which Bigin's call is like.
+        See https://www.zoho.com/crm/developer/docs/api/v8/get-org-data.html; Bigin's call is similar.
         """
         return next(iter(_items(self.read("org"), "org")), {})
 
@@ -345,28 +348,28 @@ class BiginClient:
         :param method: HTTP method.
         :param path: path below ``/bigin/v2/``, such as ``Contacts/5000000000000000101``.
         :param params: query parameters.
-        :param json: body, as an object that JSON can express.
-        :return: the decoded answer; None for an empty one.
+        :param json: body, as an object that can be serialized to JSON.
+        :return: the decoded response; None if it is empty.
         :raises BiginError: see :mod:`airflow_provider_bigin.api.errors`.
         """
         path = _checked_path(path)
         if self._redirect_to and path.endswith("/actions/send_mail") and _mapping(json).get("data") != []:
             raise BiginInvalidRequestError(
-                f"path: the connection sends all mail to {self._redirect_to} (redirect_to), but what is"
-                " posted here would go to its recipients; use send_mail"
+                f"path: the connection sends all mail to {self._redirect_to} (redirect_to), but a mail"
+                " posted here would go to its own recipients; use send_mail"
             )
         return self._call(method.upper(), path, params=params, json=json)
 
     def read(self, path: str, *, params: Mapping[str, Any] | None = None) -> Any:
-        """Read from an endpoint under ``/bigin/v2``; a failure that may pass is tried again."""
+        """Read from an endpoint under ``/bigin/v2``; retry after a transient failure."""
         return self._repeated(lambda: self._call("GET", path, params=params))
 
     def server_time(self) -> float | None:
         """
-        Return Bigin's idea of the time in epoch seconds, or None if it cannot be had.
+        Return the time by Bigin's clock in epoch seconds, or None if it is not available.
 
-        It is the ``Date`` of the last answer that came at once, and the time that has passed since. Before
-        the first one, a single request without a token asks for it; the mail that follows uses the same
+        It is the ``Date`` of the last response that came promptly, plus the time that has passed since. If
+        there is none yet, a single request without a token asks for it; the mail that follows uses the same
         connection.
         """
         if self._server_ahead is None and not self._is_server_asked:
@@ -385,9 +388,7 @@ class BiginClient:
     def _call(
         self, method: str, path: str, *, before: Callable[[], None] | None = None, **content: Any
     ) -> Any:
-        """
-        Make one request; a refused access token is renewed and the request, which did not run, repeated once.
-        """
+        """Make a request; if the access token is refused, the request did not run: renew and repeat once."""
         token = self._tokens.get()
         try:
             return self._request(method, path, token, before=before, **content)
@@ -402,7 +403,7 @@ class BiginClient:
                 raise
             hint = (
                 "The access token was new, so the credentials are right: check the connection's region, and"
-                " that nothing else makes tokens from the same refresh token all the time"
+                " that nothing else keeps making tokens from the same refresh token"
             )
             raise _recast(error, BiginTokenRefusedError, hint=hint) from error
 
@@ -421,12 +422,12 @@ class BiginClient:
         try:
             with time_limit(self.timeout):
                 if before:
-                    before()  # now it is quick, and whoever is frozen after it has no time left for a byte
+                    before()  # now it is quick, and a process frozen after it has no time left to send a byte
                 response = self._session.request(
                     method,
                     f"{origin}/bigin/v2/{path}",
                     # As `auth`, so that no ~/.netrc entry replaces it.
-                    auth=lambda prepared: _authorised(prepared, token),
+                    auth=lambda prepared: _authorized(prepared, token),
                     timeout=self.timeout,
                     allow_redirects=False,
                     **content,
@@ -435,10 +436,10 @@ class BiginClient:
             raise BiginServerError(str(error), request=request) from None
         except RequestException as error:
             raise BiginConnectionError(
-                f"no answer ({_reason(error)})",
+                f"no response ({_reason(error)})",
                 request=request,
-                hint=f"Check that this machine reaches {origin}; the timeout is {self.timeout:g} s",
-            ) from _innermost(error)  # what wraps it quotes the URL, with the address of a search
+                hint=f"Check that this machine can reach {origin}; the timeout is {self.timeout:g} s",
+            ) from _innermost(error)  # what wraps it quotes the URL, with the address searched for
         self._note_server_time(response, begun)
         return _read_answer(request, response)
 
@@ -447,13 +448,14 @@ class BiginClient:
 
     def _note_server_time(self, response: requests.Response, begun: float) -> None:
         """
-        Take the time from an answer. One that came late may have waited for this process to be woken; a date
-        that makes no sense is none.
+        Take the time from a response.
+
+        One that came late may have waited for this process to wake up; an implausible date is ignored.
         """
         now = self.clock.monotonic()
         try:
             date = parsedate_to_datetime(response.headers["Date"]).timestamp()
-        except Exception:  # whatever a header does to the parser: the mail may have been taken
+        except Exception:  # no header may break the parser here: the mail may have been accepted
             return
         if now - begun <= MAX_DATE_AGE and abs(date - self.clock.time()) <= MAX_DATE_DIFFERENCE:
             self._server_ahead = date - now
@@ -471,7 +473,7 @@ class BiginClient:
         return retrying(call)
 
     def _pages(self, path: str, params: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        """Follow ``page``, and ``page_token`` beyond the 2,000 records that pages reach, if they lead on."""
+        """Follow ``page``, and ``page_token`` beyond the 2,000 records that page numbers can reach."""
         position: dict[str, Any] = {"page": 1}
         tokens: set[str] = set()
         before: list[dict[str, Any]] = []
@@ -479,7 +481,7 @@ class BiginClient:
             answer = self.read(path, params={"per_page": PAGE_SIZE, **params, **position})
             items, info = _items(answer, "data"), _mapping(_mapping(answer).get("info"))
             if items and items == before:
-                raise _endless(path, f"page {number} was read already")
+                raise _endless(path, f"page {number} was already read")
             yield from items
             if info.get("more_records") is not True:
                 return
@@ -490,13 +492,13 @@ class BiginClient:
                 position = {"page": number + 1}
                 continue
             if token in tokens:
-                raise _endless(path, f"what follows page {number} was read already")
+                raise _endless(path, f"the page after page {number} was already read")
             tokens.add(token)
             position = {"page_token": token}
         raise _endless(path, f"more than {MAX_PAGES} pages")
 
     def _has_opted_out(self, module: str, record_id: str) -> bool:
-        """Tell why Bigin refuses to mail a contact; where that cannot be read, the refusal stays as it is."""
+        """Return whether a contact has opted out of mail; False if that cannot be read."""
         if module != "Contacts":
             return False
         try:
@@ -506,22 +508,25 @@ class BiginClient:
         return contact is not None and contact.get(OPT_OUT_FIELD) is True
 
     def _upload_file(self, file: File, **how: Any) -> str:
-        # Read here: from Python 3.12 on, requests does not see that a file of Airflow's stores can be read.
+        # Read here: from Python 3.12 on, requests does not recognize a file in object storage as readable.
         with file.open("rb") as opened:
             content = opened.read()
         answer = self._call("POST", "files", files={"file": (file.name, content)}, **how)
         details = _mapping(next(iter(_items(answer, "data")), {}).get("details"))
         file_id = id_or_none(details.get("id"))
         if file_id is None:
-            raise BiginServerError(f"no file id came for {file.name!r}", request="POST /bigin/v2/files")
+            raise BiginServerError(
+                f"the response has no file id for {file.name!r}", request="POST /bigin/v2/files"
+            )
         return file_id
 
 
 def new_session() -> requests.Session:
     """
-    Make the session that a client keeps: pooled connections, verified TLS, no retries of its own, and the
-    environment's proxies, but none from this machine to itself. The ``timeout`` of its requests is for all
-    of a request.
+    Create the session that a client keeps.
+
+    It has pooled connections, verified TLS, no retries of its own, and the environment's proxies except from
+    this machine to itself. The ``timeout`` of its requests covers the whole request.
     """
     import requests
 
@@ -534,7 +539,7 @@ def new_session() -> requests.Session:
             return {**settings, "proxies": {}} if is_loopback(url) else settings
 
         def get_redirect_target(self, resp: Any) -> None:
-            """No redirect is followed, so where it leads is not even read."""
+            """Return None: no redirect is followed, so its target is not even read."""
 
     session = Session()
     for scheme in ("http://", "https://"):
@@ -545,8 +550,9 @@ def new_session() -> requests.Session:
 
 def was_never_sent(error: BaseException | None) -> bool:
     """
-    Tell whether a request failed before its first byte could leave: no name, no connection, no trust in the
-    certificate.
+    Return whether a request failed before its first byte could be sent.
+
+    The host has no address, does not accept the connection, or has a certificate that is not trusted.
     """
     from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
@@ -556,17 +562,19 @@ def was_never_sent(error: BaseException | None) -> bool:
 
 
 def _read_answer(request: str, response: requests.Response) -> Any:
-    """Return the decoded body, None for an empty one, or raise what the answer complains about."""
+    """Return the decoded body, None if it is empty, or raise the error that the response reports."""
     if response.status_code == 200 and not response.content and request.startswith("GET "):
-        # Bigin's answer for "nothing found" is a 204.
-        raise BiginServerError("the answer is empty", status=200, request=request)
+        # Bigin's response for "nothing found" is a 204.
+        raise BiginServerError("the response is empty", status=200, request=request)
     try:
         body = parse_json(response.content) if response.content else None
     except ValueError:
         body = None
         if 200 <= response.status_code < 300:
             raise BiginServerError(
-                "the answer is not JSON, or too deep", status=response.status_code, request=request
+                "the response is not JSON, or is nested too deeply",
+                status=response.status_code,
+                request=request,
             ) from None
     error = error_from_answer(
         request,
@@ -584,7 +592,7 @@ def _sent_mail(answer: Any, mail: Mail, request: str) -> SentMail:
     details = _mapping(next(iter(_items(answer, "data")), {}).get("details"))
     message_id = id_or_none(details.get("message_id"))
     if message_id is None:
-        error = BiginServerError("the answer names no message_id", request=request)
+        error = BiginServerError("the response has no message_id", request=request)
         raise _outcome_unknown(error, request) from error
     told = details.get("blocked_email_addresses")
     blocked = tuple(
@@ -594,7 +602,7 @@ def _sent_mail(answer: Any, mail: Mail, request: str) -> SentMail:
     )
     if {address.email.casefold() for address in mail.to} <= {email.casefold() for email, _ in blocked}:
         raise BiginValidationError(
-            "Bigin blocks everyone in `to`, and of those nobody got the mail:"
+            "Bigin blocks everyone in `to`, so none of them got the mail:"
             f" {'; '.join(f'{email} ({why})' for email, why in blocked)}",
             details=details,
             request=request,
@@ -605,25 +613,25 @@ def _sent_mail(answer: Any, mail: Mail, request: str) -> SentMail:
 
 
 def _mail_refused(error: BiginError) -> BiginError:
-    """Tell the refusal of a file's id, which another upload cures, from all others."""
+    """Distinguish the refusal of a file's id, which another upload fixes, from all others."""
     place = str(error.details.get("json_path") or error.details.get("api_name"))
     is_about_file = "attachments" in place or "no file exists" in error.message.lower()
     if error.code != "INVALID_DATA" or not is_about_file:
         return _recast(error, BiginValidationError, hint=error.hint)
-    hint = "An uploaded file may be good for one mail only, or for some time: upload it again"
+    hint = "An uploaded file may be valid for only one mail, or only for some time: upload it again"
     return _recast(error, BiginFileRefusedError, hint=hint)
 
 
 def _opted_out(error: BiginError) -> BiginError:
-    """Say what a refused permission means for a contact who wants no mail."""
+    """Explain what a refused permission means for a contact who has opted out."""
     return BiginOptedOutError(
         "the contact has opted out of e-mail",
         status=error.status,
         code=error.code,
         details={"api_name": OPT_OUT_FIELD},
         request=error.request,
-        hint=f"Mail only those who may be mailed; with criteria ({OPT_OUT_FIELD}:equals:false)"
-        " BiginRecordsOperator reads no others",
+        hint=f"Mail only contacts who have not opted out; with criteria ({OPT_OUT_FIELD}:equals:false)"
+        " BiginRecordsOperator reads only those",
     )
 
 
@@ -637,7 +645,7 @@ def _outcome_unknown(error: BiginError, request: str) -> BiginOutcomeUnknownErro
 
 
 def _recast(error: BiginError, error_class: type[BiginError], *, hint: str | None) -> BiginError:
-    """Return the same error as one of another class."""
+    """Return the same error as an instance of another class."""
     return error_class(
         error.message,
         status=error.status,
@@ -650,7 +658,7 @@ def _recast(error: BiginError, error_class: type[BiginError], *, hint: str | Non
 
 
 def _may_be_read_again(error: BaseException) -> bool:
-    """Tell whether seconds may change the answer."""
+    """Return whether the call may succeed some seconds later."""
     return (
         isinstance(error, BiginError)
         and error.retryable
@@ -659,9 +667,7 @@ def _may_be_read_again(error: BaseException) -> bool:
 
 
 def _items(answer: Any, *keys: str) -> list[dict[str, Any]]:
-    """
-    Return the list under the first of the keys that is there; Zoho's products name the same list differently.
-    """
+    """Return the list under the first key that is present; Zoho's products name the same list differently."""
     found = (
         next((answer[key] for key in keys if key in answer), None) if isinstance(answer, Mapping) else None
     )
@@ -700,13 +706,13 @@ def _checked_path(path: str) -> str:
     return path
 
 
-def _authorised(prepared: requests.PreparedRequest, token: AccessToken) -> requests.PreparedRequest:
+def _authorized(prepared: requests.PreparedRequest, token: AccessToken) -> requests.PreparedRequest:
     prepared.headers["Authorization"] = f"Zoho-oauthtoken {token.value}"
     return prepared
 
 
 def _reason(error: BaseException) -> str:
-    """Name the innermost cause; the texts around it repeat the whole URL."""
+    """Describe the innermost cause; the messages around it repeat the whole URL."""
     cause = _innermost(error)
     return (
         f"{type(cause).__name__}: {cause.strerror}"
@@ -717,8 +723,9 @@ def _reason(error: BaseException) -> str:
 
 def _innermost(error: BaseException | None) -> BaseException | None:
     """
-    Unwrap what requests and urllib3 wrap: MaxRetryError.reason, ProxyError.original_error, and first
-    arguments.
+    Return the exception that requests and urllib3 have wrapped.
+
+    They put it in MaxRetryError.reason, ProxyError.original_error and first arguments.
     """
     while error is not None:
         wrapped = (

@@ -1,4 +1,4 @@
-"""What the package needs of a clock, and the real one; tests bring another."""
+"""What the package needs from a clock, and the real one; tests bring their own."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ class Clock(Protocol):
         """Return the current time in epoch seconds."""
 
     def monotonic(self) -> float:
-        """Return seconds since some moment: by a clock that nobody sets and that counts suspended time."""
+        """Return seconds since some moment, by a clock that nobody sets and that counts suspended time."""
 
     def sleep(self, seconds: float, /) -> None:
-        """Wait for so many seconds."""
+        """Wait for this many seconds."""
 
 
 class SystemClock:
@@ -27,12 +27,12 @@ class SystemClock:
         return time.time()
 
     def monotonic(self) -> float:
-        """Return seconds since the machine started; where it cannot be told, suspended time is missing."""
+        """Return seconds since the machine booted; without suspended time where that is not available."""
         boot_time: int | None = getattr(time, "CLOCK_BOOTTIME", None)
         return time.monotonic() if boot_time is None else time.clock_gettime(boot_time)
 
     def sleep(self, seconds: float, /) -> None:
-        """Wait for so many seconds."""
+        """Wait for this many seconds."""
         time.sleep(seconds)
 
 

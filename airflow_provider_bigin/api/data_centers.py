@@ -1,7 +1,7 @@
 """
-Zoho's data centres and the only hosts that may ever see a token.
+Zoho's data centers, and the only hosts that may ever see a token.
 
-Bigin lives in eight data centres, each with an accounts server (OAuth) and an API domain. They are a table
+Bigin runs in eight data centers, each with an accounts server (OAuth) and an API domain. They are a table
 because they follow no rule: Canada's accounts server is under ``zohocloud.ca``, its API domain under
 ``zohoapis.ca``.
 
@@ -24,7 +24,7 @@ class DataCenter(NamedTuple):
     api_domain: str
 
 
-#: By the domain of Bigin's pages. A connection's region is such a domain: Airflow complains in each task of
+#: By the domain of Bigin's pages. A connection's region is such a domain: Airflow warns in each task about
 #: values in an extra that are too short to be masked.
 DATA_CENTERS = {
     "zoho.com": DataCenter("https://accounts.zoho.com", "https://www.zohoapis.com"),
@@ -37,7 +37,7 @@ DATA_CENTERS = {
     "zohocloud.ca": DataCenter("https://accounts.zohocloud.ca", "https://www.zohoapis.ca"),
 }
 DEFAULT_REGION = "zoho.com"
-#: What people write for a domain: ``us``, ``au``, ``com.au``, ``bigin.zoho.com.au``.
+#: The ways people write a domain: ``us``, ``au``, ``com.au``, ``bigin.zoho.com.au``.
 _DOMAINS = {"us": "zoho.com"} | {
     name: domain
     for domain in DATA_CENTERS
@@ -47,7 +47,7 @@ _DOMAINS = {"us": "zoho.com"} | {
 _ACCOUNTS_SERVERS = frozenset(center.accounts_server for center in DATA_CENTERS.values())
 _API_DOMAINS = frozenset(center.api_domain for center in DATA_CENTERS.values())
 
-#: Only what every library reads in the same way: urllib and urllib3 disagree on the host of odder addresses.
+#: Only what every library reads the same way: urllib and urllib3 disagree on the host of stranger URLs.
 _ORIGIN = re.compile(
     r"""
     (?P<origin>
@@ -79,12 +79,12 @@ def parse_region(region: str) -> str:
     except KeyError:
         raise BiginConfigurationError(
             f"unknown region {region!r}: use one of {', '.join(DATA_CENTERS)}"
-            " (the address you see when you are logged in to Bigin tells which)"
+            " (it is in the address bar when you are logged in to Bigin)"
         ) from None
 
 
 def get_data_center(region: str) -> DataCenter:
-    """Look a region up, by any of the names that :func:`parse_region` knows."""
+    """Look up a region by any of the names that :func:`parse_region` knows."""
     return DATA_CENTERS[parse_region(region)]
 
 
@@ -92,26 +92,26 @@ def checked_accounts_server(url: str, sandbox_hosts: Collection[str] = ()) -> st
     """
     Return the origin of an accounts server that may see a secret.
 
-    :param url: the origin of an accounts server of the table, of a server on this machine, or of a sandbox.
-    :param sandbox_hosts: origins of sandboxes elsewhere.
+    :param url: the origin of an accounts server in the table, of a server on this machine, or of a sandbox.
+    :param sandbox_hosts: origins of sandboxes on other machines.
     :raises BiginConfigurationError: if it is anything else.
     """
     return _checked_origin(url, "accounts_server", _ACCOUNTS_SERVERS, sandbox_hosts)
 
 
 def checked_api_domain(url: str, sandbox_hosts: Collection[str] = ()) -> str:
-    """Return the origin of an API domain that may see a token; otherwise as the accounts server's."""
+    """Return the origin of an API domain that may see a token; see :func:`checked_accounts_server`."""
     return _checked_origin(url, "api_domain", _API_DOMAINS, sandbox_hosts)
 
 
 def parse_origin(url: str) -> str | None:
-    """Return scheme, host and port of an address that has nothing else; None for any other."""
+    """Return scheme, host and port of a URL that has nothing else; None for any other."""
     match = _ORIGIN.fullmatch(url)
     return match["origin"] if match else None
 
 
 def is_loopback(url: str) -> bool:
-    """Tell whether an address, of which the origin is already checked, is on this machine."""
+    """Return whether a URL, whose origin has already been checked, is on this machine."""
     match = _ORIGIN.match(url)
     return bool(match and match["loopback"])
 
@@ -122,6 +122,6 @@ def _checked_origin(url: str, field: str, table: Collection[str], sandbox_hosts:
         return origin
     raise BiginConfigurationError(
         f"{field} {url!r} is not trusted with a token: it must be one of {', '.join(sorted(table))},"
-        " a server on this machine such as http://127.0.0.1:8480, or an origin that Airflow's configuration"
-        " names under [bigin] sandbox_hosts"
+        " a server on this machine such as http://127.0.0.1:8480, or an origin listed under [bigin]"
+        " sandbox_hosts in the Airflow configuration"
     )

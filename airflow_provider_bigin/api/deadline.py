@@ -1,9 +1,9 @@
 """
-A time-out that is for a whole request, and an answer that has an end.
+A timeout for a whole request, and a size limit for its response.
 
-That of requests is for the connection, and then for each read anew: an answer that comes byte by byte would
-never end. Here whatever a connection does ends when the request's time is over, and reading ends where an
-answer is larger than any of Zoho's, counted after decompression.
+The timeout of requests applies to the connection and then to each read separately: a response that trickles
+in byte by byte would never end. Here everything that a connection does ends when the request's time is up,
+and reading ends when a response is larger than any of Zoho's, counted after decompression.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from urllib3.exceptions import ConnectTimeoutError
 
 from airflow_provider_bigin.api.clock import SYSTEM_CLOCK
 
-#: Bytes of an answer, at most. A page of records with long texts has a few MiB.
+#: Maximum bytes of a response. A page of records with long texts has a few MiB.
 MAX_ANSWER_SIZE = 10 * 1024 * 1024
-#: Bytes, at most, of the compressed answer that are decompressed at a time.
+#: Maximum bytes of the compressed response that are decompressed at a time.
 CHUNK_SIZE = 10 * 1024
-#: When the request that this thread makes has to be over, by the monotonic clock.
+#: When this thread's request has to be finished, by the monotonic clock.
 _deadline: ContextVar[float] = ContextVar("deadline", default=inf)
 
 
 class AnswerTooLargeError(RequestException):
-    """An answer that was not read to its end."""
+    """The response was too large and was not read to its end."""
 
 
 class DeadlineAdapter(HTTPAdapter):
-    """Reads each answer, and ends the request after its ``timeout`` or if the answer is too large."""
+    """Read each response, and end the request after its ``timeout`` or if the response is too large."""
 
     def send(  # type: ignore[override]
         self, request: PreparedRequest, stream: bool = False, timeout: float | None = None, **kwargs: Any
@@ -47,20 +47,20 @@ class DeadlineAdapter(HTTPAdapter):
         """
         Make a request.
 
-        :raises AnswerTooLargeError: if the answer has more than ``MAX_ANSWER_SIZE`` bytes.
+        :raises AnswerTooLargeError: if the response has more than ``MAX_ANSWER_SIZE`` bytes.
         """
         with time_limit(inf if timeout is None else timeout):
             response = super().send(request, stream, timeout, **kwargs)
-            response._content = _read_to_the_end(response)  # what requests takes for the body from here on
+            response._content = _read_to_the_end(response)  # what requests uses as the body from here on
         return response
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """Make the pool of connections."""
+        """Create the connection pool."""
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = _POOLS
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
-        """Make the pool of connections to a proxy; one that speaks SOCKS keeps its own."""
+        """Create the connection pool for a proxy; a SOCKS proxy keeps its own."""
         manager = super().proxy_manager_for(*args, **kwargs)
         if isinstance(manager, ProxyManager):
             manager.pool_classes_by_scheme = _POOLS
@@ -69,9 +69,7 @@ class DeadlineAdapter(HTTPAdapter):
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """
-    Limit the time of what is done in here: no request sends a byte after it, and none has longer for itself.
-    """
+    """Limit the time of the block: no request in it sends a byte afterward, whatever its own timeout."""
     token = _deadline.set(min(_deadline.get(), SYSTEM_CLOCK.monotonic() + seconds))
     try:
         yield
@@ -85,20 +83,20 @@ def _read_to_the_end(response: Response) -> bytes:
         content += chunk
         if len(content) > MAX_ANSWER_SIZE:
             response.close()
-            raise AnswerTooLargeError(f"the answer is larger than {MAX_ANSWER_SIZE // 1024**2} MiB")
+            raise AnswerTooLargeError(f"the response is larger than {MAX_ANSWER_SIZE // 1024**2} MiB")
     return bytes(content)
 
 
 def _time_left(deadline: float) -> float | None:
-    """Return seconds as a socket takes them: None if there is no end."""
+    """Return the seconds left in the form that a socket takes: None if there is no limit."""
     left = deadline - SYSTEM_CLOCK.monotonic()
     if left <= 0:
-        raise TimeoutError("the request's time is over")
+        raise TimeoutError("the request's time is up")
     return None if left == inf else left
 
 
 class _Reader(io.RawIOBase):
-    """Reads from a socket until a time."""
+    """Read from a socket until a deadline."""
 
     def __init__(self, raw: io.RawIOBase, sock: socket.socket, deadline: float) -> None:
         self._raw, self._sock, self._deadline = raw, sock, deadline
@@ -130,7 +128,7 @@ class _Deadline(HTTPConnection):
             _time_left(_deadline.get())
         except TimeoutError as error:
             self.close()
-            raise ConnectTimeoutError(self, "connected too late") from error
+            raise ConnectTimeoutError(self, "connected after the deadline") from error
 
     def send(self, data: Any) -> None:
         if self.sock is not None:

@@ -3,8 +3,8 @@ The e-mails of a record, and whether there may be more of them than the list sho
 
 See https://www.bigin.com/developer/docs/apis/v2/get-related-records.html and, for the entries,
 https://www.zoho.com/crm/developer/docs/api/v8/get-email-rel-list.html. Neither says how Bigin itself names
-the list and pages through it, so every way that Zoho's products have is followed, and what is none of them is
-a gap.
+the list and pages through it, so every scheme of Zoho's products is supported, and anything else is reported
+as a gap.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from airflow_provider_bigin.api.records import RecordRef, parse_module, parse_re
 if TYPE_CHECKING:
     from airflow_provider_bigin.api.client import BiginClient
 
-#: The views that show what was sent. The default one (None) of some accounts stays empty although the other
-#: shows the mails; some accounts refuse all but the default one.
+#: The views that show sent mails. In some accounts the default one (None) stays empty while the other shows
+#: the mails; some accounts refuse all but the default one.
 VIEWS = (None, "sent_from_crm")
-#: The view of mails that are still to be sent. Read first, because it tells them from received ones.
+#: The view of mails that are still to be sent. Read first, because it distinguishes them from received ones.
 SCHEDULED_VIEW = "scheduled_in_crm"
 #: Names of the list in Zoho's products.
 LIST_KEYS = ("Emails", "email_related_list", "data")
 #: Entries on a page, unless it says otherwise.
 PAGE_LENGTH = 10
-#: Entries and pages read of one view, at most.
+#: Maximum entries and pages read of one view.
 MAX_ENTRIES = 2000
 MAX_PAGES = MAX_ENTRIES // PAGE_LENGTH
-#: What a page is known to say of itself.
+#: What a page is known to say about itself.
 INFO_KEYS = frozenset(
     {
         *("page", "per_page", "count", "more_records", "next_index", "prev_index", "next_page_token"),
@@ -46,20 +46,20 @@ INFO_KEYS = frozenset(
     }
 )
 UNKNOWN_SHAPE = "the list of its record's e-mails has an unknown shape"
-#: What is asked for where the list must be told which fields it is to have.
+#: The fields to request where the request must name them.
 FIELDS = "message_id,subject,from,to,cc,time,sent,status,source,owner,has_attachment"
 
 
 @dataclass(frozen=True)
 class Email:
     """
-    An e-mail as its record's list has it.
+    An e-mail as it appears in its record's list.
 
     :param message_id: None if the entry has none.
-    :param time: in epoch seconds; None if it is missing, without offset or cannot be read.
+    :param time: in epoch seconds; None if it is missing, has no offset or cannot be read.
     :param subject: as it is shown; None if it is missing.
     :param people: addresses of To and Cc; None if they are missing or cannot be read.
-    :param is_sent: False for one that was received.
+    :param is_sent: False for an e-mail that was received.
     :param raw: the entry itself.
     """
 
@@ -77,8 +77,8 @@ class EmailList:
     What was read of a record's e-mails.
 
     :param emails: each once, in the order of the list.
-    :param gap: why there may be others, as the end of a sentence "it cannot be told, because"; None if all
-        were read, or all that are not older than was asked for.
+    :param gap: why there may be others, as the end of a sentence that begins with "It is not known, because";
+        None if all were read, or all within the time range asked for.
     """
 
     emails: tuple[Email, ...]
@@ -99,7 +99,7 @@ def list_emails(
     :param record: the record.
     :param views: which of the list's views to read, such as ``(SCHEDULED_VIEW, *VIEWS)``.
     :param horizon: how far back to read, in epoch seconds by Bigin's clock; to the end if not given.
-    :raises BiginError: if the list cannot be read now, or its default view never.
+    :raises BiginError: if the list cannot be read now, or its default view cannot be read at all.
     """
     pages = list(email_pages(client, record, views=views, horizon=horizon))
     gap = next((page.gap for page in pages if page.gap), None)
@@ -113,7 +113,7 @@ def email_pages(
     views: Sequence[str | None] = VIEWS,
     horizon: float | None = None,
 ) -> Iterator[EmailList]:
-    """Read the e-mails of a record page by page; otherwise as :func:`list_emails`."""
+    """Read the e-mails of a record page by page; otherwise like :func:`list_emails`."""
     record = RecordRef(parse_module(record.module), parse_record_id(record.id))
     known: set[str] = set()
     for view in views:
@@ -126,7 +126,7 @@ def email_pages(
                 known.update(new)
         except BiginError as error:
             if view is None or is_shown or not isinstance(error, BiginInvalidRequestError):
-                raise  # else: an account that does not know the view tells nothing
+                raise  # otherwise the account does not have the view, which says nothing about its mails
 
 
 def parse_email(item: Mapping[str, Any], *, view: str | None = None) -> Email:
@@ -134,7 +134,7 @@ def parse_email(item: Mapping[str, Any], *, view: str | None = None) -> Email:
     Read an entry of the list.
 
     :param item: the entry.
-    :param view: the view that it is from; a mail that is still to be sent has not been received.
+    :param view: the view that it is from; a mail that is scheduled is not one that was received.
     """
     subject = item.get("subject")
     return Email(
@@ -149,10 +149,10 @@ def parse_email(item: Mapping[str, Any], *, view: str | None = None) -> Email:
 
 def single_email(answer: Any, message_id: str) -> dict[str, Any] | None:
     """
-    Find an e-mail in the answer to the request for it: in a list, or on its own, under any name or none.
+    Find an e-mail in the response to the request for it: in a list, or by itself, under any key or none.
 
-    :param answer: the decoded answer.
-    :param message_id: the e-mail's id; an e-mail with another one is not it.
+    :param answer: the decoded response.
+    :param message_id: the e-mail's id; an e-mail with another id does not match.
     """
     if not isinstance(answer, dict):
         return None
@@ -163,7 +163,7 @@ def single_email(answer: Any, message_id: str) -> dict[str, Any] | None:
 
 
 class _PageExpiredError(Exception):
-    """Bigin no longer knows the page that it named itself."""
+    """Bigin no longer knows a page that it pointed to itself."""
 
 
 def _pages_of_view(
@@ -202,11 +202,11 @@ def _follow_pages(
         position = None
         if gap is None and len(positions) > 1 and not new:
             gap = "the list of its record's e-mails announces a page that shows nothing new"
-        # After two pages the order was seen and is not a guess.
+        # After two pages the order is known and not a guess.
         elif gap is None and not (is_behind and len(positions) > 1):
             position, gap = next_position(answer, len(items), is_behind=is_behind)
         if position in positions:
-            position, gap = None, "the list of its record's e-mails leads back to a page that was read"
+            position, gap = None, "the list of its record's e-mails leads back to a page already read"
         elif position and (len(times) >= MAX_ENTRIES or len(positions) >= MAX_PAGES):
             position, gap = None, f"its record has more than {MAX_ENTRIES} e-mails to look through"
         yield EmailList(tuple(emails), gap)
@@ -216,9 +216,9 @@ def read_page(
     client: BiginClient, record: RecordRef, view: str | None, position: Mapping[str, str] | None = None
 ) -> Any:
     """
-    Read a page of one view of a record's e-mails, as Bigin answers it.
+    Read a page of one view of a record's e-mails, as Bigin returns it.
 
-    :param position: parameters that name the page, of :func:`next_position`; the first page if not given.
+    :param position: parameters for the page, from :func:`next_position`; the first page if not given.
     """
     path = f"{record.module}/{record.id}/Emails"
     params = {**({"type": view} if view else {}), **(position or {})}
@@ -236,7 +236,7 @@ def read_page(
 
 
 def read_entries(answer: Any) -> tuple[list[Mapping[str, Any]], str | None]:
-    """Return the entries of a page, and what keeps them from being all of it, as the end of a sentence."""
+    """Return the entries of a page, and why they may be incomplete, as the end of a sentence."""
     if answer is None:
         return [], None
     lists = [answer[key] for key in LIST_KEYS if key in answer] if isinstance(answer, Mapping) else []
@@ -250,12 +250,12 @@ def next_position(
     answer: Any, length: int, *, is_behind: bool = False
 ) -> tuple[dict[str, str] | None, str | None]:
     """
-    Tell how to ask for the page that follows: by whichever of an index, a token and a number there is.
+    Return how to request the next page: by an index, a token or a number, whichever the page has.
 
     :param answer: this page.
     :param length: number of its entries.
-    :param is_behind: whether what may follow is older than what is looked for.
-    :return: parameters, None if there is none; and why there may be one all the same.
+    :param is_behind: whether any further entries are older than what is being looked for.
+    :return: parameters, None if there is no next page; and why there may be one after all.
     """
     info = answer.get("info") if answer else None
     info = {} if info is None else info
@@ -270,10 +270,10 @@ def next_position(
     if more and _is_count(info.get("page")):
         return {"page": str(info["page"] + 1)}, None
     if more:
-        return None, "the list of its record's e-mails announces more of them and no way to read them"
+        return None, "the list of its record's e-mails announces more of them but no way to read them"
     page_length = info["per_page"] if _is_count(info.get("per_page")) else PAGE_LENGTH
     if length >= page_length and not is_behind:
-        return None, "the list of its record's e-mails does not say whether it goes on"
+        return None, "the list of its record's e-mails does not say whether it continues"
     return None, None
 
 
@@ -282,7 +282,7 @@ def _is_count(value: Any) -> bool:
 
 
 def _oldest(times: Sequence[float | None]) -> float:
-    """Return the last of times that come newest first; if they do not, nothing is known to be older."""
+    """Return the last of times that come newest first; infinity if they do not come in that order."""
     known = [time for time in times if time is not None]
     is_newest_first = len(known) == len(times) and known == sorted(known, reverse=True)
     return known[-1] if known and is_newest_first else inf
@@ -309,7 +309,7 @@ def _time(item: Mapping[str, Any]) -> float | None:
     text = item.get("time") or item.get("sent_time")
     if not isinstance(text, str):
         return None
-    # What only later Pythons read: Z, and an offset without a colon.
+    # Only newer Python versions parse these: Z, and an offset without a colon.
     text = re.sub(r"[zZ]$", "+00:00", re.sub(r"([+-]\d\d)(\d\d)$", r"\1:\2", text))
     try:
         time = datetime.fromisoformat(text)

@@ -1,12 +1,12 @@
 """
 What can go wrong with Bigin, and what it means for a mail.
 
-Two questions are answered for every error, because they decide what may happen next: **was the mail sent**
-(``sent``) and **may a later try cure it** (``retryable``). Each class can be named in an ``except`` or, by
-its dotted path, in an Airflow retry rule.
+Every error answers two questions, because they decide what may happen next: **was the mail sent** (``sent``)
+and **can a later try succeed** (``retryable``). Each class can be named in an ``except`` or, by its dotted
+path, in an Airflow retry rule.
 
-See https://www.bigin.com/developer/docs/apis/v2/status-codes.html; codes that page does not list are those of
-the same platform's CRM API, https://www.zoho.com/crm/developer/docs/api/v8/send-mail.html.
+See https://www.bigin.com/developer/docs/apis/v2/status-codes.html; codes not listed there are from the same
+platform's CRM API, https://www.zoho.com/crm/developer/docs/api/v8/send-mail.html.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from airflow_provider_bigin.api.text import MAX_EXCERPT_LENGTH, excerpt, one_lin
 
 Sent = Literal["no", "yes", "unknown"]
 
-#: Characters of a code or a field's name, of those that come from Bigin.
+#: Maximum characters of a code or field name that comes from Bigin.
 MAX_CODE_LENGTH = 100
 
 
 class BiginError(Exception):
     """
-    Anything that Bigin refuses or that keeps us from an answer.
+    Anything that Bigin refuses, or that prevents a response.
 
     :param message: what failed, in one sentence and one line; Bigin's own words where it gave any.
-    :param status: HTTP status of the answer, if there was one.
+    :param status: HTTP status of the response, if there was one.
     :param code: Bigin's error code, such as ``INVALID_DATA``.
     :param details: Bigin's ``details`` object; it often names the offending field.
     :param request: method and path of the request, without query, headers or body.
-    :param retry_after: seconds that the server asked us to wait.
+    :param retry_after: seconds that the server asks us to wait.
     :param hint: what the reader can do about it.
     """
 
@@ -72,35 +72,33 @@ class BiginConfigurationError(BiginError, ValueError):
 
 
 class BiginConnectionError(BiginError):
-    """The server could not be reached, or the connection broke before an answer came."""
+    """The server could not be reached, or the connection broke before a response came."""
 
     retryable = True
 
 
 class BiginServerError(BiginError):
-    """Bigin, or something in front of it, failed or answered what is not Bigin's."""
+    """Bigin, or something in front of it, failed or sent a response that is not valid."""
 
     retryable = True
 
 
 class BiginRateLimitError(BiginError):
-    """Too many calls at once (HTTP 429); seconds later there is room again."""
+    """Too many calls at once (HTTP 429); a few seconds later there is room again."""
 
     retryable = True
 
 
 class BiginCreditLimitError(BiginRateLimitError):
-    """The organisation's API credits of the last 24 hours are used up; this lasts for hours."""
+    """The organization's API credits for the last 24 hours are used up; this lasts for hours."""
 
 
 class BiginTokenLimitError(BiginRateLimitError):
-    """
-    Zoho's accounts server hands out no more access tokens for now; this lasts for ten to thirty minutes.
-    """
+    """Zoho's accounts server is not issuing access tokens for now; this lasts for ten to thirty minutes."""
 
 
 class BiginDailyLimitError(BiginError):
-    """The account may send no more mails today."""
+    """The account has reached its daily limit of mails."""
 
     retryable = True
 
@@ -112,15 +110,15 @@ class BiginRecordLockedError(BiginError):
 
 
 class BiginAuthenticationError(BiginError):
-    """The credentials are wrong, revoked or of another data centre."""
+    """The credentials are wrong, revoked or from another data center."""
 
 
 class BiginTokenRefusedError(BiginAuthenticationError):
     """
-    Bigin refuses an access token that the accounts server has only just made.
+    Bigin refuses an access token that the accounts server has only just issued.
 
-    The region may be wrong, or Zoho ended the token at once, as it does with the oldest of more than fifteen;
-    a later try gets another.
+    The region may be wrong, or Zoho invalidated the token at once, as it does with the oldest of more than
+    fifteen; a later try gets another one.
     """
 
     retryable = True
@@ -131,19 +129,19 @@ class BiginScopeError(BiginError):
 
 
 class BiginPermissionError(BiginError):
-    """The Bigin user may not do this."""
+    """The Bigin user is not allowed to do this."""
 
 
 class BiginOptedOutError(BiginPermissionError):
-    """The contact has opted out of e-mail, so Bigin sends none."""
+    """The contact has opted out of e-mail, so Bigin does not send any."""
 
 
 class BiginNotFoundError(BiginError):
-    """There is no such record, module or address in Bigin."""
+    """There is no such record, module or URL in Bigin."""
 
 
 class BiginInvalidRequestError(BiginError, ValueError):
-    """Bigin refuses what was asked for; asking again changes nothing."""
+    """Bigin refuses the request; repeating it does not help."""
 
 
 class BiginValidationError(BiginInvalidRequestError):
@@ -151,14 +149,14 @@ class BiginValidationError(BiginInvalidRequestError):
 
 
 class BiginFileRefusedError(BiginValidationError):
-    """Bigin knows no file under an id that the mail attaches; it was used up, or is too old."""
+    """Bigin has no file with an id that the mail attaches; it was already used, or is too old."""
 
 
 class BiginOutcomeUnknownError(BiginError):
     """
-    The mail may or may not have been sent, and nothing tells which.
+    The mail may or may not have been sent, and there is no way to tell.
 
-    The cause (a lost answer, a server error) is the ``__cause__``. Sending again may mail the person twice.
+    The cause (a lost response, a server error) is the ``__cause__``. Sending again may mail the person twice.
     """
 
     sent = "unknown"
@@ -168,32 +166,30 @@ class BiginOutcomePendingError(BiginOutcomeUnknownError):
     """
     The mail may or may not have been sent, and a later try can find out.
 
-    Raised by the operators only: their next try looks for the mail before it sends anything.
+    Raised only by the operators: their next try looks for the mail before it sends anything.
     """
 
     retryable = True
 
 
 class BiginMailsLeftError(BiginError):
-    """
-    Some of many mails are not sent, and a later try can send them. Raised by the bulk operator only.
-    """
+    """Some of many mails were not sent, and a later try can send them; raised only by the bulk operator."""
 
     retryable = True
 
 
 class BiginPartialDeliveryError(BiginError):
-    """Some of many mails are not sent, or may not be, and no retry is left that could change it."""
+    """Some of many mails were not sent, or may not have been, and there is no retry left."""
 
 
 class BiginJournalError(BiginError):
-    """What is about to be sent could not be written down in Airflow, so it is not sent."""
+    """What is about to be sent could not be recorded in Airflow, so it is not sent."""
 
     retryable = True
 
 
 class BiginStaleAttemptError(BiginError):
-    """Airflow has failed, finished or restarted the task meanwhile; this try may not send any more."""
+    """Airflow has failed, finished or restarted the task in the meantime; this try must not send anything."""
 
     retryable = True
 
@@ -213,9 +209,9 @@ _BY_CODE: dict[str, type[BiginError]] = {
     "INVALID_URL_PATTERN": BiginNotFoundError,
     "INTERNAL_ERROR": BiginServerError,
     "INTERNAL_SERVER_ERROR": BiginServerError,
-    # Mail search is down or the mailbox is being synchronised: it passes.
+    # Mail search is down or the mailbox is being synchronized: this is temporary.
     "CANNOT_PROCESS": BiginServerError,
-    # Bigin's conversation with the user's own SMTP server broke; how far it had come is not told.
+    # Bigin's session with the user's own SMTP server broke; how far it got is not known.
     "CUSTOM_ERROR": BiginServerError,
 }
 _BY_STATUS: dict[int, type[BiginError]] = {
@@ -224,16 +220,16 @@ _BY_STATUS: dict[int, type[BiginError]] = {
     404: BiginNotFoundError,
     429: BiginRateLimitError,
 }
-#: Codes of a 401 that a fresh access token cures. The documentation names the third, real traffic shows the
+#: Codes of a 401 that a new access token fixes. The documentation names the third, real traffic shows the
 #: first two.
 TOKEN_CODES = frozenset({"INVALID_TOKEN", "AUTHENTICATION_FAILURE", "INVALID_OAUTHTOKEN"})
 
 _HINTS: dict[type[BiginError], str] = {
-    BiginPermissionError: "The Bigin user may not do this, or the person has opted out of e-mail (Email Opt"
-    " Out in the record)",
+    BiginPermissionError: "The Bigin user is not allowed to do this, or the person has opted out of e-mail"
+    " (Email Opt Out in the record)",
     BiginScopeError: "Authorize the connection again with the missing scope; a token's scopes never change",
-    BiginCreditLimitError: "Bigin counts API credits over 24 hours; try again in some hours",
-    BiginDailyLimitError: "The count starts anew at midnight in the organisation's time zone",
+    BiginCreditLimitError: "Bigin counts API credits over 24 hours; try again in a few hours",
+    BiginDailyLimitError: "The count resets at midnight in the organization's time zone",
 }
 
 
@@ -241,23 +237,23 @@ def error_from_answer(
     request: str, status: int, body: Any, *, retry_after: float | None = None, no_credits_left: bool = False
 ) -> BiginError | None:
     """
-    Tell what an answer complains about.
+    Return the error that a response reports.
 
     :param request: method and path, for the error's text.
     :param status: HTTP status.
-    :param body: the decoded JSON body, or None if the body was empty or no JSON.
+    :param body: the decoded JSON body, or None if the body was empty or not JSON.
     :param retry_after: seconds from a ``Retry-After`` header.
-    :param no_credits_left: whether the answer's headers say that no API credits remain.
-    :return: the error, or None if the answer is a success.
+    :param no_credits_left: whether the response's headers say that no API credits remain.
+    :return: the error, or None if the response is a success.
     """
     item = _error_item(status, body)
     if item is None and 200 <= status < 300:
         return None
     if item is None:
-        # Whatever the status: a proxy or an edge server in between answers 401, 403 and 404 too.
+        # Regardless of the status: a proxy or an edge server in between returns 401, 403 and 404 too.
         foreign_class = BiginRateLimitError if status == 429 else BiginServerError
         return foreign_class(
-            "the answer is not one of Bigin's", status=status, request=request, retry_after=retry_after
+            "the response is not one of Bigin's", status=status, request=request, retry_after=retry_after
         )
     code = _text_or_none(item.get("code"), MAX_CODE_LENGTH)
     told = item.get("details")
@@ -278,7 +274,7 @@ def error_from_answer(
 
 
 def seconds_or_none(value: Any) -> float | None:
-    """Read a number of seconds; anything else, such as the date form of ``Retry-After``, is None."""
+    """Read a number of seconds; return None for anything else, such as the date form of ``Retry-After``."""
     try:
         seconds = float(value)
     except (TypeError, ValueError, OverflowError):
@@ -290,23 +286,23 @@ def _error_item(status: int, body: Any) -> Mapping[str, Any] | None:
     """
     Find the error in either envelope: flat, or wrapped in ``data`` (where it also hides in a 2xx).
 
-    Only one object is ever asked for at a time, so the first error is the error.
+    Each request is for only one object, so the first error is the error.
     """
     if not isinstance(body, Mapping):
         return None
     wrapped = body.get("data")
     items = [body, *(wrapped if isinstance(wrapped, list) else [])]
     mappings = [item for item in items if isinstance(item, Mapping)]
-    is_error = _tells_of_error if 200 <= status < 300 else _has_form_of_error
+    is_error = _reports_error if 200 <= status < 300 else _looks_like_error
     return next((item for item in mappings if is_error(item)), None)
 
 
-def _tells_of_error(item: Mapping[str, Any]) -> bool:
+def _reports_error(item: Mapping[str, Any]) -> bool:
     return item.get("status") == "error"
 
 
-def _has_form_of_error(item: Mapping[str, Any]) -> bool:
-    """Tell Bigin's errors, some of which have no ``status``, from those of a proxy."""
+def _looks_like_error(item: Mapping[str, Any]) -> bool:
+    """Distinguish Bigin's errors, some of which have no ``status``, from those of a proxy."""
     code, message = item.get("code"), item.get("message")
     return (
         item.get("status", "error") == "error"
@@ -340,7 +336,7 @@ def _no_such_record(request: str) -> str | None:
 
 
 def _rate_limit_class(message: str, *, no_credits_left: bool) -> type[BiginRateLimitError]:
-    """Three limits share one code and only the unstable wording tells them apart."""
+    """Choose between limits that share one code; only the unstable wording distinguishes them."""
     words = message.lower()
     if "concurrency" in words:
         return BiginRateLimitError
@@ -354,7 +350,7 @@ def _text_or_none(value: Any, limit: int = MAX_EXCERPT_LENGTH) -> str | None:
 
 
 def _short(value: Any) -> Any:
-    """Shorten what an answer tells; what is more than a text or a number is there to be read only."""
+    """Shorten a value from a response; anything other than text or a number is only for people to read."""
     if isinstance(value, str):
         return excerpt(value)
     return value if value is None or isinstance(value, (int, float)) else quoted(value)

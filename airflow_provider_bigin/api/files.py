@@ -10,22 +10,22 @@ from airflow_provider_bigin.api.errors import BiginValidationError
 from airflow_provider_bigin.api.mail import MAX_ATTACHMENTS
 
 MAX_FILE_SIZE = 20 * 1024 * 1024
-#: All attachments of one mail; Zoho publishes it for the CRM.
+#: For all attachments of one mail together; Zoho documents this limit for the CRM.
 MAX_ATTACHMENTS_SIZE = 10 * 1024 * 1024
 
 
 class File(Protocol):
-    """What is used of a ``pathlib.Path``; Airflow's ``ObjectStoragePath`` has it too."""
+    """The parts of ``pathlib.Path`` that are used; Airflow's ``ObjectStoragePath`` has them too."""
 
     @property
     def name(self) -> str:
         """The last part of the path."""
 
     def is_file(self) -> bool:
-        """Tell whether there is such a file."""
+        """Return whether there is such a file."""
 
     def stat(self) -> Any:
-        """Return the file's ``st_size``."""
+        """Return an object with the file's ``st_size``."""
 
     def open(self, mode: str) -> IO[Any]:
         """Open the file."""
@@ -37,8 +37,8 @@ def check_attachable(
     """
     Refuse files that Bigin would not attach to one mail, or show in it.
 
-    :param files: what is to be uploaded.
-    :param images: what is to be shown in the text.
+    :param files: files to upload.
+    :param images: images to show in the text.
     :param already_attached: the number of the mail's other attachments.
     :raises BiginValidationError: naming the file, its size and the limit.
     """
@@ -48,7 +48,7 @@ def check_attachable(
     total = sum(checked_size(file) for file in files)
     if total > MAX_ATTACHMENTS_SIZE:
         raise BiginValidationError(
-            f"files: {total:,} bytes together, but Bigin allows {MAX_ATTACHMENTS_SIZE:,} for one mail"
+            f"files: {total:,} bytes in total, but Bigin allows {MAX_ATTACHMENTS_SIZE:,} per mail"
         )
     for image in images:
         checked_size(image, "images")
@@ -56,7 +56,7 @@ def check_attachable(
 
 def checked_size(file: File, field: str = "files") -> int:
     """
-    Return the size of a file that Bigin takes, in bytes.
+    Return the size in bytes of a file that Bigin accepts.
 
     :param field: the name of the argument, for the error.
     :raises BiginValidationError: if it is missing, empty or too large.
@@ -70,7 +70,7 @@ def checked_size(file: File, field: str = "files") -> int:
     if size is None:
         raise BiginValidationError(f"{field}: there is no file {str(file)!r}{_relative_to(file)}")
     if size == 0:
-        raise BiginValidationError(f"{field}: {str(file)!r} is empty, and Bigin takes no empty files")
+        raise BiginValidationError(f"{field}: {str(file)!r} is empty, and Bigin does not accept empty files")
     if size > MAX_FILE_SIZE:
         raise BiginValidationError(
             f"{field}: {str(file)!r} has {size:,} bytes, but Bigin allows {MAX_FILE_SIZE:,}"
@@ -79,6 +79,6 @@ def checked_size(file: File, field: str = "files") -> int:
 
 
 def _relative_to(file: File) -> str:
-    """Say what a local path begins at, if it does not say so itself."""
+    """Explain what a relative local path is relative to."""
     is_relative = isinstance(file, Path) and not file.is_absolute()
-    return f"; a relative path begins at the worker's directory, {str(Path.cwd())!r}" if is_relative else ""
+    return f"; the path is relative to the worker's directory, {str(Path.cwd())!r}" if is_relative else ""

@@ -1,7 +1,7 @@
 """
-A mail as Bigin's *Send mail* takes it: addresses, limits, times and the JSON body.
+A mail as Bigin's *Send mail* accepts it: addresses, limits, times and the JSON body.
 
-Everything here is pure: a :class:`Mail` that exists is one that may be sent.
+Everything here is pure: any :class:`Mail` that exists may be sent.
 
 See https://www.bigin.com/developer/docs/apis/v2/send-mail.html
 """
@@ -17,16 +17,16 @@ from typing import Any
 from airflow_provider_bigin.api.errors import BiginValidationError
 from airflow_provider_bigin.api.text import BIDI_CONTROLS, one_line, quoted
 
-# Zoho publishes these for the CRM (https://github.com/zoho/crm-oas, v8.0 send_mail); Bigin runs on the same
+# Zoho documents these for the CRM (https://github.com/zoho/crm-oas, v8.0 send_mail); Bigin runs on the same
 # platform.
 MAX_RECIPIENTS = 50
 MAX_SUBJECT_LENGTH = 1000
 MAX_CONTENT_LENGTH = 100_000
 MAX_ADDRESS_LENGTH = 255
-#: Of an address as people write it: with a name, each character of which may be escaped.
+#: Of an address as people write it: with a name, in which each character may be escaped.
 MAX_WRITTEN_LENGTH = 4 * MAX_ADDRESS_LENGTH
 MAX_ATTACHMENTS = 10
-#: Characters of addresses in the subject of a mail that goes to somebody else; one address always has room.
+#: Characters of addresses in the subject of a redirected mail; there is always room for one address.
 MAX_NAMED_LENGTH = 2 * MAX_ADDRESS_LENGTH
 MAX_ATTACHMENT_ID_LENGTH = 255
 MAIL_FORMATS = ("html", "text")
@@ -43,16 +43,16 @@ class Address:
         return f"{self.name} <{self.email}>" if self.name else self.email
 
     def as_json(self) -> dict[str, str]:
-        """Return the object that the API takes."""
+        """Return the object that the API accepts."""
         return {"user_name": self.name, "email": self.email} if self.name else {"email": self.email}
 
 
 @dataclass(frozen=True)
 class Mail:
     """
-    A mail that is ready to be sent. Build it with :meth:`compose`, which takes what people write.
+    A mail that is ready to be sent; build it with :meth:`compose`, which accepts what people write.
 
-    ``sender`` is the API's ``from``, None as long as it is not known; the other fields have the API's names.
+    ``sender`` is the API's ``from``, None until it is known; the other fields have the API's names.
     """
 
     sender: Address | None
@@ -89,14 +89,14 @@ class Mail:
         :param from_email: sender, one address; see :func:`parse_addresses` for the forms an address may have.
         :param to: recipients, one or more addresses.
         :param cc: recipients of a copy.
-        :param bcc: recipients of a copy whom the others do not see.
-        :param reply_to: one address that answers go to.
+        :param bcc: recipients of a copy that the others do not see.
+        :param reply_to: one address that replies go to.
         :param subject: at most 1,000 characters; line breaks become spaces.
         :param content: at most 100,000 characters.
         :param mail_format: ``html`` or ``text``.
-        :param org_email: send from the organisation's address, by Zoho's servers.
-        :param scheduled_time: when to send: an aware datetime or ISO 8601 text with offset; at once if not
-            given.
+        :param org_email: send from the organization's address, through Zoho's servers.
+        :param scheduled_time: when to send: an aware datetime or ISO 8601 text with offset; immediately if
+            not given.
         :param attachments: ids of uploaded files.
         :raises BiginValidationError: naming the field and the offending part.
         """
@@ -119,7 +119,7 @@ class Mail:
 
     @property
     def summary(self) -> str:
-        """Say in one line what is sent, without the recipients' addresses."""
+        """One line that says what is sent, without the recipients' addresses."""
         number = len(self.to) + len(self.cc) + len(self.bcc)
         people = f"{number} recipient{'s' if number > 1 else ''}"
         time = f", scheduled for {self.scheduled_time}" if self.scheduled_time else ""
@@ -127,9 +127,9 @@ class Mail:
 
     def redirected(self, address: Address) -> Mail:
         """
-        Return the mail that goes to one address alone; its subject begins with whom it was for.
+        Return the mail redirected to a single address; its subject begins with whom it was for.
 
-        :param address: who gets it; one that was for this address alone stays as it is.
+        :param address: who gets it; a mail that was for this address alone keeps its subject.
         """
         emails = [person.email for person in (*self.to, *self.cc, *self.bcc)]
         is_for_others = any(email.casefold() != address.email.casefold() for email in emails)
@@ -137,7 +137,7 @@ class Mail:
         return replace(self, to=(address,), cc=(), bcc=(), subject=subject[:MAX_SUBJECT_LENGTH])
 
     def as_json(self) -> dict[str, Any]:
-        """Return the API's object for this mail; what is not set is left out."""
+        """Return the API's object for this mail, without fields that are not set."""
         sent = {
             "from": self.sender.as_json() if self.sender else None,
             "to": [address.as_json() for address in self.to],
@@ -156,13 +156,13 @@ class Mail:
 
 def parse_addresses(value: Any, field: str) -> tuple[Address, ...]:
     """
-    Read addresses in any form that people and upstream tasks write them.
+    Read addresses in any form in which people and upstream tasks write them.
 
     :param value: ``"Name <a@b.c>"``, several of these separated by commas or semicolons (quote a name that
         contains one), the API's ``{"user_name": ..., "email": ...}``, an :class:`Address`, or a list of any
-        of these. None and ``""`` are no address.
+        of these. None and ``""`` mean no address.
     :param field: the name of the argument, for the error.
-    :raises BiginValidationError: quoting the part that is no address.
+    :raises BiginValidationError: quoting the part that is not a valid address.
     """
     if value is None:
         return ()
@@ -177,7 +177,7 @@ def parse_addresses(value: Any, field: str) -> tuple[Address, ...]:
         try:
             return tuple(address for part in value for address in parse_addresses(part, field))
         except RecursionError:
-            raise BiginValidationError(f"{field}: its lists are nested too deep") from None
+            raise BiginValidationError(f"{field}: its lists are nested too deeply") from None
     raise BiginValidationError(f"{field}: {quoted(value)} is not a valid e-mail address")
 
 
@@ -185,7 +185,7 @@ def parse_address(value: Any, field: str) -> Address | None:
     """
     Read the one address that a field may have, in any form of :func:`parse_addresses`; None if it has none.
 
-    :raises BiginValidationError: if it is no address, or several.
+    :raises BiginValidationError: if it is not a valid address, or there are several.
     """
     addresses = parse_addresses(value, field)
     if len(addresses) > 1:
@@ -195,18 +195,18 @@ def parse_address(value: Any, field: str) -> Address | None:
 
 def parse_scheduled_time(value: datetime | str | None) -> str | None:
     """
-    Bring a time into the form that Bigin takes: ISO 8601 with offset and without fractions.
+    Convert a time to the form that Bigin accepts: ISO 8601 with offset and without fractions.
 
-    A time that cannot be read is an error and never left out, because a mail without one leaves at once.
+    A time that cannot be read is an error and never left out, because a mail without one is sent immediately.
 
-    :raises BiginValidationError: if the time is not readable or has no offset.
+    :raises BiginValidationError: if the time cannot be read or has no offset.
     """
     if value is None or value == "":
         return None
     time = value
     if isinstance(time, str):
         try:
-            # Python 3.10 does not read the "Z" of RFC 3339.
+            # Python 3.10 does not parse the "Z" of RFC 3339.
             time = datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", time.strip()))
         except ValueError:
             raise BiginValidationError(
@@ -223,7 +223,7 @@ def parse_scheduled_time(value: datetime | str | None) -> str | None:
 
 
 def parse_bool(value: Any, field: str) -> bool:
-    """Read a truth value; templates make text of it."""
+    """Read a boolean, which templates turn into text."""
     if isinstance(value, bool):
         return value
     known = {
@@ -238,7 +238,7 @@ def parse_bool(value: Any, field: str) -> bool:
     }
     try:
         return known[str(value).strip().lower()]
-    except Exception:  # it is not known, or cannot be written as text
+    except Exception:  # it is unknown, or cannot be converted to text
         raise BiginValidationError(f"{field}: {quoted(value)} is neither true nor false") from None
 
 
@@ -252,7 +252,7 @@ def _recipients(value: Any, field: str) -> tuple[Address, ...]:
 
 
 def _some_of(emails: Sequence[str]) -> str:
-    """Name as many addresses as have room in a subject, and how many there are besides."""
+    """List as many addresses as a subject has room for, and say how many more there are."""
     named = [emails[0]]
     for email in emails[1:]:
         if len(", ".join([*named, email])) > MAX_NAMED_LENGTH:
@@ -263,7 +263,7 @@ def _some_of(emails: Sequence[str]) -> str:
 
 
 def _split(text: str) -> list[str]:
-    """Split at the commas and semicolons that are neither in quotes nor in angle brackets."""
+    """Split at commas and semicolons that are neither in quotes nor in angle brackets."""
     parts, start, quoted, bracketed, escaped = [], 0, False, False, False
     for position, character in enumerate(text):
         if escaped:
@@ -280,11 +280,11 @@ def _split(text: str) -> list[str]:
     return [*parts, text[start:]]
 
 
-# No part of it may begin with what the part before it may end in: so the work grows with the length only.
+# No part may begin with what the part before it may end in, so the work is linear in the length.
 _NAMED_ADDRESS = re.compile(
     r'(?:"(?P<quoted>(?:[^"\\]|\\.)*)"\s*|(?P<plain>[^"<>]*))<(?P<email>[^<>]*)>', re.DOTALL
 )
-# One "@" with something on both sides, nothing that ends a header or a mailbox; the server knows the rest.
+# One "@" with something on both sides, nothing that ends a header or a mailbox; the server checks the rest.
 _MAILBOX_PART = rf"[^\s@<>\"(),;:\\\[\]\x00-\x1f\x7f-\x9f{BIDI_CONTROLS}]+"
 _EMAIL = re.compile(f"{_MAILBOX_PART}@{_MAILBOX_PART}")
 
@@ -306,7 +306,7 @@ def _parse_address(part: str, field: str) -> Address:
 def _address_from_mapping(value: Mapping[str, Any], field: str) -> Address:
     if not isinstance(value.get("email"), str):
         raise BiginValidationError(
-            f'{field}: {quoted(value)} is not of the form {{"user_name": ..., "email": ...}}'
+            f'{field}: {quoted(value)} does not have the form {{"user_name": ..., "email": ...}}'
         )
     return _address(value["email"], value.get("user_name") or "", field, value["email"])
 
@@ -342,7 +342,7 @@ def _text(value: Any, field: str, limit: int) -> str:
     try:
         text = "" if value is None else str(value)
     except Exception as error:
-        raise BiginValidationError(f"{field}: {quoted(value)} cannot be written as text") from error
+        raise BiginValidationError(f"{field}: {quoted(value)} cannot be converted to text") from error
     if len(text) > limit:
         raise BiginValidationError(f"{field}: {len(text):,} characters, but Bigin allows {limit:,}")
     return _writable(text, field)
@@ -350,7 +350,7 @@ def _text(value: Any, field: str, limit: int) -> str:
 
 def _writable(text: str, field: str) -> str:
     if not text.isascii() and re.search(r"[\ud800-\udfff]", text):
-        raise BiginValidationError(f"{field}: {text[:40]!a} has half of a character (a lone surrogate)")
+        raise BiginValidationError(f"{field}: {text[:40]!a} contains half a character (a lone surrogate)")
     return text
 
 

@@ -1,5 +1,5 @@
 """
-What became of a mail: what Bigin's list of a record's e-mails tells of it.
+The status of a mail, as Bigin's list of its record's e-mails shows it.
 
 See https://www.zoho.com/crm/developer/docs/api/v8/get-email-rel-list.html
 """
@@ -31,15 +31,15 @@ class BiginMailBouncedError(BiginError):
 
 def parse_statuses(value: Any) -> tuple[str, ...]:
     """
-    Read the states that may be waited for: one as text, or several.
+    Read the states to wait for: one as text, or several.
 
-    :raises BiginValidationError: if there is none.
+    :raises BiginValidationError: if there are none.
     """
     values = [value] if isinstance(value, str) else value
     if not isinstance(values, Collection) or not values or not all(isinstance(one, str) for one in values):
         raise BiginValidationError(
             f"status: {quoted(value)} is not a valid state of a mail, such as 'sent' or 'opened', or a list"
-            " of these"
+            " of states"
         )
     return tuple(sorted({one.strip().lower() for one in values}))
 
@@ -48,7 +48,7 @@ def parse_message_id(value: Any) -> str:
     """
     Read the id of a mail.
 
-    :raises BiginValidationError: if there is none, such as from a task that returned nothing.
+    :raises BiginValidationError: if there is none, such as when a task returned nothing.
     """
     text = str(value or "").strip()
     if not text or text == "None":
@@ -60,25 +60,25 @@ def look_for_status(
     client: BiginClient, module: str, record_id: str, message_id: str, status: Collection[str]
 ) -> str | None:
     """
-    Look once whether a mail has come to one of some states.
+    Check once whether a mail has reached one of some states.
 
-    What may pass (a lost connection, a rate limit) is logged, and tells nothing yet.
+    Transient errors (a lost connection, a rate limit) are logged and count as "not yet".
 
     :param client: reads the record's e-mails.
     :param module: module of the record that the mail is filed under.
     :param record_id: id of that record.
     :param message_id: id of the mail.
     :param status: the states, as :func:`parse_statuses` returns them.
-    :return: the state, or None if the mail has none of them yet.
-    :raises BiginMailBouncedError: if the mail came back, unless that is wanted.
-    :raises BiginError: if the record's e-mails cannot be read, and will not be later.
+    :return: the state, or None if the mail has not reached any of them yet.
+    :raises BiginMailBouncedError: if the mail bounced, unless that is one of the states.
+    :raises BiginError: if the record's e-mails cannot be read, now or later.
     """
     try:
         entry = find_email(client, RecordRef(module, record_id), message_id)
     except BiginError as error:
         if not error.retryable:
             raise
-        log.warning("Nothing is known of mail %s this time: %s", message_id, error)
+        log.warning("The status of mail %s could not be read this time: %s", message_id, error)
         return None
     if entry is None:
         log.info("Mail %s is not among the e-mails of %s %s yet.", message_id, module, record_id)
@@ -87,7 +87,7 @@ def look_for_status(
 
 
 def find_email(client: BiginClient, record: RecordRef, message_id: str) -> Mapping[str, Any] | None:
-    """Find a mail in its record's list, and read no further."""
+    """Find a mail in its record's list, reading no further than necessary."""
     pages = email_pages(client, record)
     emails = (email for page in pages for email in page.emails)
     return next((email.raw for email in emails if email.message_id == message_id), None)
@@ -95,9 +95,9 @@ def find_email(client: BiginClient, record: RecordRef, message_id: str) -> Mappi
 
 def judge(entry: Mapping[str, Any], wanted: Collection[str]) -> str | None:
     """
-    Tell which of the wanted states a mail has come to, None if none of them.
+    Return which of the wanted states a mail has reached, or None.
 
-    :raises BiginMailBouncedError: if the mail came back, unless that is wanted.
+    :raises BiginMailBouncedError: if the mail bounced, unless that is wanted.
     """
     history = _history(entry)
     states = {_state(item) for item in history}
@@ -112,7 +112,7 @@ def judge(entry: Mapping[str, Any], wanted: Collection[str]) -> str | None:
 
 
 def bounce_reason(bounce: Mapping[str, Any]) -> str:
-    """Say why a mail came back, in Bigin's words."""
+    """Say why a mail bounced, in Bigin's words."""
     told = (bounce.get("bounced_reason"), bounce.get("category"), bounce.get("sub_category"))
     reason, *kinds = (excerpt(str(part)) if part else "" for part in told)
     kind = ", ".join(filter(None, kinds))

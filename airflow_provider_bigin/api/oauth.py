@@ -1,8 +1,8 @@
 """
-Zoho's OAuth 2.0 as far as a self client needs it: exchange a grant code, refresh an access token, revoke.
+The part of Zoho's OAuth 2.0 that a self client needs: exchange a grant code, refresh an access token, revoke.
 
-The accounts server reports most failures with HTTP 200 and an ``error`` key, understands form bodies only,
-and translates the text of its throttle, so answers are told apart by what they contain and not by status or
+The accounts server reports most failures with HTTP 200 and an ``error`` key, understands only form bodies,
+and localizes its throttling message, so responses are distinguished by their structure and not by status or
 wording.
 
 See https://www.bigin.com/developer/docs/apis/v2/oauth-overview.html
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import requests
 
 #: What the package's calls need: send, list from-addresses, upload, read and search records and their
-#: e-mails, test the connection, know when a day's limit ends.
+#: e-mails, test the connection, know when the daily limit resets.
 SCOPES = (
     "ZohoBigin.send_mail.all.CREATE",
     "ZohoBigin.settings.emails.READ",
@@ -41,30 +41,29 @@ SCOPES = (
     "ZohoBigin.org.READ",
 )
 
-#: Zoho's access tokens live an hour. Some answers give ``expires_in`` in milliseconds, so more is never
-#: believed.
+#: Zoho's access tokens are valid for an hour. Some responses give ``expires_in`` in milliseconds, so anything
+#: more is not trusted.
 MAX_TOKEN_LIFETIME = 3600.0
 
 _PERMANENT_ERRORS = {
     "invalid_code": "The refresh token (or grant code) is unknown, used, expired or revoked, or belongs to"
-    " another data centre: check the connection's region, or authorise again to get a new one",
-    "invalid_client": "The client id is not known in this data centre: check the connection's region and"
+    " another data center: check the connection's region, or authorize again to get a new one",
+    "invalid_client": "The client ID is not known in this data center: check the connection's region and"
     " Client ID, and that the client is a self client registered at https://api-console.zoho.com",
-    "invalid_client_secret": "The client secret does not belong to the client id; note that a client has a"
-    " secret of its own in each data centre",
-    "invalid_redirect_uri": "The client is not of type self client; register one at"
-    " https://api-console.zoho.com",
-    "invalid_scope": "The scopes asked for do not exist; copy them from the package's documentation",
-    "missing_org_info": "Choose the Bigin organisation when you generate the grant code",
+    "invalid_client_secret": "The client secret does not belong to the client ID; note that a client has a"
+    " separate secret in each data center",
+    "invalid_redirect_uri": "The client is not a self client; register one at https://api-console.zoho.com",
+    "invalid_scope": "The requested scopes do not exist; copy them from the package's documentation",
+    "missing_org_info": "Choose the Bigin organization when you generate the grant code",
 }
 
 
 @dataclass(frozen=True)
 class Credentials:
     """
-    What a self client proves itself with, and where.
+    What a self client authenticates with, and where.
 
-    ``sandbox_hosts`` are the origins, besides Bigin's and this machine's, where its access tokens may go.
+    ``sandbox_hosts`` are the origins, besides Bigin's and this machine's, that may get its access tokens.
     """
 
     accounts_server: str
@@ -74,7 +73,7 @@ class Credentials:
     sandbox_hosts: Collection[str] = field(default=(), kw_only=True)
 
     def digest(self) -> str:
-        """Name these credentials without telling them; connections with the same ones share it."""
+        """Return a name for these credentials that does not reveal them; the same ones have the same name."""
         identity = "\n".join((self.accounts_server, self.client_id, self.refresh_token))
         return hashlib.sha256(identity.encode()).hexdigest()
 
@@ -86,7 +85,7 @@ class AccessToken:
 
     ``api_domain`` is the host that the accounts server named for it, if that host is trusted.
 
-    :raises ValueError: if it cannot be one, wherever it came from.
+    :raises ValueError: if it cannot be a token, wherever it came from.
     """
 
     value: str = field(repr=False)
@@ -109,8 +108,9 @@ class Grant:
 
 def is_token(value: Any) -> TypeGuard[str]:
     """
-    Tell whether a value can be a token, a client's id or its secret: visible ASCII. Anything else does not
-    fit into a header, and who refuses it there quotes it.
+    Return whether a value can be a token, a client ID or its secret: visible ASCII.
+
+    Anything else is not allowed in a header, and the error about it there would quote it.
     """
     return isinstance(value, str) and re.fullmatch(r"[!-~]{1,4096}", value) is not None
 
@@ -121,11 +121,11 @@ def refresh_access_token(
     """
     Ask for a new access token.
 
-    :param now: the current time in epoch seconds, from which the token's end is counted.
+    :param now: the current time in epoch seconds, from which the token's lifetime is counted.
     :param timeout: seconds for the whole request.
-    :raises BiginAuthenticationError: if the credentials are refused for good.
+    :raises BiginAuthenticationError: if the credentials are permanently refused.
     :raises BiginTokenLimitError: if the accounts server throttles.
-    :raises BiginServerError: if it answers nothing usable.
+    :raises BiginServerError: if its response is not usable.
     :raises BiginConnectionError: if it cannot be reached.
     """
     form = {
@@ -164,8 +164,8 @@ def exchange_grant_code(
     refresh_token = answer.get("refresh_token")
     if not is_token(refresh_token):
         raise BiginAuthenticationError(
-            "the accounts server gave no refresh token",
-            hint="Generate the code as a self client's; other client types give a refresh token only with"
+            "the accounts server did not issue a refresh token",
+            hint="Generate the code for a self client; other client types get a refresh token only with"
             " access_type=offline",
         )
     scopes = answer.get("scope")
@@ -176,12 +176,12 @@ def exchange_grant_code(
 
 def revoke_token(session: requests.Session, *, accounts_server: str, token: str, timeout: float) -> bool:
     """
-    End a refresh token and all access tokens made from it.
+    Revoke a refresh token and all access tokens made from it.
 
     See https://www.bigin.com/developer/docs/apis/v2/revoke-tokens.html. Errors as in
     :func:`refresh_access_token`.
 
-    :return: False if the accounts server does not know it, or not any more.
+    :return: False if the accounts server does not know it, or no longer does.
     """
     try:
         _post_form(session, f"{accounts_server}/oauth/v2/token/revoke", {"token": token}, timeout=timeout)
@@ -206,7 +206,7 @@ def _post_form(
     except RequestException as error:
         # The exception's own text may quote the request; its class says enough.
         raise BiginConnectionError(
-            f"no answer from the accounts server ({type(error).__name__})",
+            f"no response from the accounts server ({type(error).__name__})",
             request=f"POST {url}",
             hint="Check the network, the proxy and the connection's region",
         ) from None
@@ -220,7 +220,7 @@ def _post_form(
 def _checked_answer(request: str, status: int, body: Any) -> Mapping[str, Any]:
     if not isinstance(body, Mapping):
         raise BiginServerError(
-            "the accounts server's answer is not a JSON object", status=status, request=request
+            "the accounts server's response is not a JSON object", status=status, request=request
         )
     error = body.get("error")
     if isinstance(error, str) and error in _PERMANENT_ERRORS:
@@ -231,20 +231,20 @@ def _checked_answer(request: str, status: int, body: Any) -> Mapping[str, Any]:
             request=request,
             hint=_PERMANENT_ERRORS[error],
         )
-    # The text of a throttle comes in the language of the account, so any other refusal with a description is
-    # taken for one.
+    # The throttling message comes in the account's language, so any other refusal with a description is
+    # treated as one.
     if error == "access_denied" or (
         error and (body.get("status") == "failure" or "error_description" in body)
     ):
         raise BiginTokenLimitError(
-            "the accounts server gives out no more access tokens for now",
+            "the accounts server is not issuing access tokens for now",
             status=status,
             request=request,
-            hint="Zoho allows ten in ten minutes for each refresh token. Let it rest for half an hour, and"
+            hint="Zoho allows ten in ten minutes for each refresh token. Leave it alone for half an hour, and"
             " let all workers share one token (Airflow configuration [bigin] token_cache)",
         )
     if error or status >= 400:
-        # Nothing else is quoted: it might be what was sent.
+        # Nothing else is quoted: it might repeat what was sent.
         code = error if isinstance(error, str) and re.fullmatch("[A-Za-z_]{1,40}", error) else None
         raise BiginServerError("the accounts server failed", status=status, code=code, request=request)
     return body
@@ -255,13 +255,14 @@ def _access_token(answer: Mapping[str, Any], now: float, sandbox_hosts: Collecti
     try:
         return AccessToken(answer["access_token"], now + _lifetime(answer), api_domain)
     except (KeyError, ValueError):
-        raise BiginServerError("the accounts server's answer has no access token") from None
+        raise BiginServerError("the accounts server's response has no access token") from None
 
 
 def _lifetime(answer: Mapping[str, Any]) -> float:
     """
-    Seconds. ``expires_in`` is in milliseconds where ``expires_in_sec`` is there too (Zoho's SDK goes by
-    that).
+    Return a token's lifetime in seconds.
+
+    ``expires_in`` is in milliseconds if ``expires_in_sec`` is also present (Zoho's SDK relies on that).
     """
     seconds = answer.get("expires_in_sec", answer.get("expires_in"))
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds > 0:
@@ -270,7 +271,7 @@ def _lifetime(answer: Mapping[str, Any]) -> float:
 
 
 def trusted_api_domain(value: Any, sandbox_hosts: Collection[str]) -> str | None:
-    """Return the origin that a token came with, or None if there is none or it is not trusted."""
+    """Return the API domain that a token came with, or None if there is none or it is not trusted."""
     if not isinstance(value, str):
         return None
     try:
@@ -280,5 +281,5 @@ def trusted_api_domain(value: Any, sandbox_hosts: Collection[str]) -> str | None
 
 
 def without_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Be the ``auth`` of a request that has none, so that requests takes none from ``~/.netrc``."""
+    """Serve as the ``auth`` of a request that has none, so that requests takes none from ``~/.netrc``."""
     return request

@@ -1,4 +1,4 @@
-"""The record that a mail is filed under: known, or still to be found; and how its name is read."""
+"""The record that a mail is filed under: known, or still to be found; and how its id and module are read."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MODULES = {
     "deals": "Pipelines",
 }
 
-#: Characters that are read of an address of a record.
+#: Maximum characters that are read of a record's URL.
 MAX_ADDRESS_LENGTH = 2000
 
 
@@ -53,7 +53,7 @@ class RecordSearch(NamedTuple):
 
 def read_record(module: Any, record_id: Any) -> RecordRef:
     """
-    Read the name of a record from what people write for its module and its id.
+    Read what people write for a record's module and id.
 
     :raises BiginValidationError: naming the one that cannot be read.
     """
@@ -62,11 +62,13 @@ def read_record(module: Any, record_id: Any) -> RecordRef:
 
 def parse_record_id(value: Any) -> str:
     """
-    Read the id of a record: digits, as text or as the int that native rendering makes of them, or as the last
-    long number of the address that Bigin shows.
+    Read the id of a record.
 
-    :raises BiginValidationError: for anything else. A path never gets into a URL, and a float has lost
-        digits already.
+    It is digits, as text or as the int that native rendering turns them into, or the last long number of the
+    URL that Bigin shows.
+
+    :raises BiginValidationError: for anything else. A path never gets into a request's URL, and a float has
+        already lost digits.
     """
     is_number = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**25
     text = str(value).strip() if is_number or isinstance(value, str) else ""
@@ -74,21 +76,21 @@ def parse_record_id(value: Any) -> str:
         text = (re.findall(r"(?<![0-9])[0-9]{15,25}(?![0-9])", text[:MAX_ADDRESS_LENGTH]) or [""])[-1]
     if not re.fullmatch(r"[0-9]{1,25}", text):
         raise BiginValidationError(
-            f"record_id: {quoted(value)} is not a valid record id; it is a number of 18 or 19 digits, given"
-            " as text, such as '5000000000000000101', or the record's address in Bigin, which ends in it"
+            f"record_id: {quoted(value)} is not a valid record id; it must be a number of 18 or 19 digits,"
+            " given as text, such as '5000000000000000101', or the record's URL in Bigin, which ends with it"
         )
     return text
 
 
 def parse_module(value: Any) -> str:
     """
-    Translate the name of a module, as on Bigin's pages or in its API, to the API's.
+    Return the API name of a module, given that name or the one on Bigin's pages.
 
     :raises BiginValidationError: if mails cannot be sent from such a module.
     """
     try:
         return MODULES[str(value).strip().lower()]
-    except Exception:  # it is not known, or cannot be written as text
+    except Exception:  # it is unknown, or cannot be converted to text
         raise BiginValidationError(
             f"module: {quoted(value)} is not a module that can send mail; use Contacts, Companies (Accounts)"
             " or Deals (Pipelines)"

@@ -1,4 +1,4 @@
-"""One POST, repeated only while it surely did not run."""
+"""One POST, repeated only while it definitely did not run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
 
-#: How often a POST is made within one try, and the longest pause in seconds: what lasts longer is for
+#: How often a POST is made within one try, and the longest pause in seconds: longer problems are left to
 #: Airflow's own retries.
 MAX_ATTEMPTS = 6
 MAX_PAUSE = 60.0
@@ -30,12 +30,13 @@ MAX_PAUSE = 60.0
 
 def send_repeatedly(send: Callable[[], Answer], *, clock: Clock) -> Answer:
     """
-    Send, and send again while Bigin surely did not: it was not reached, or refused for a passing reason
-    before it began.
+    Send, and repeat as long as Bigin definitely did not send.
+
+    That is: it was not reached, or refused for a temporary reason before it began.
 
     :param send: announces and makes one POST.
     :param clock: waits.
-    :raises BiginError: the last one, as it was.
+    :raises BiginError: the last one, unchanged.
     """
     retrying = Retrying(
         retry=retry_if_exception(may_be_repeated),
@@ -49,7 +50,7 @@ def send_repeatedly(send: Callable[[], Answer], *, clock: Clock) -> Answer:
 
 
 def may_be_repeated(error: BaseException) -> bool:
-    """Tell whether the mail surely did not leave and seconds may change the answer."""
+    """Return whether the mail was definitely not sent, and may be sent some seconds later."""
     return (
         isinstance(error, (BiginRateLimitError, BiginConnectionError, BiginServerError))
         and not isinstance(error, (BiginCreditLimitError, BiginTokenLimitError))
@@ -62,7 +63,7 @@ _exponential_pause = wait_random_exponential(multiplier=1, max=MAX_PAUSE)
 
 
 def _pause(state: RetryCallState) -> float:
-    """Back off exponentially with jitter, and no less than the server asks for."""
+    """Back off exponentially with jitter, for no less than the server asks for."""
     return max(_exponential_pause(state), _error(state).retry_after or 0)
 
 
@@ -74,5 +75,5 @@ def _log_repeat(state: RetryCallState) -> None:
 def _error(state: RetryCallState) -> BiginError:
     error = state.outcome.exception() if state.outcome else None
     if not isinstance(error, BiginError):
-        raise TypeError("only Bigin's errors are repeated")
+        raise TypeError("only requests that fail with a BiginError are repeated")
     return error

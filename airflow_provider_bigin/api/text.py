@@ -1,4 +1,4 @@
-"""Texts that strangers wrote, made fit to be shown: in one line, short, and in their own order."""
+"""Make untrusted text fit to be shown: on one line, short, and in its real order."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 import reprlib
 from typing import Any
 
-#: Characters of a text that is quoted in an error or a notification.
+#: Maximum characters of a text that is quoted in an error or a notification.
 MAX_EXCERPT_LENGTH = 500
 
 #: Embeddings, overrides and isolates: with them ``gpj.exe`` reads as ``exe.jpg``.
@@ -20,24 +20,24 @@ _REPR.maxstring = _REPR.maxother = _REPR.maxlong = 100
 
 
 def encodable(text: str) -> str:
-    """Write lone surrogates as escapes: what cannot be encoded, Airflow neither masks nor logs."""
+    """Escape lone surrogates: Airflow neither masks nor logs text that cannot be encoded."""
     return text.encode(errors="backslashreplace").decode()
 
 
 def one_line(text: str) -> str:
-    """Fold line breaks and other control characters to a space, and leave out what reorders a text."""
+    """Replace line breaks and other control characters with a space, and remove what reorders text."""
     return _LINE_BREAKS.sub(" ", _BIDI_CONTROLS.sub("", encodable(text))).strip()
 
 
 def excerpt(text: str, limit: int = MAX_EXCERPT_LENGTH) -> str:
-    """Return the beginning of a text, in one line of at most so many characters."""
+    """Return the beginning of a text, on one line of at most ``limit`` characters."""
     line = one_line(text)
     return line if len(line) <= limit else f"{line[: limit - 3]}..."
 
 
 def quoted(value: Any) -> str:
-    """Write down a value for an error, shortened, whatever it is."""
+    """Return any value as it is quoted in an error, shortened."""
     try:
         return excerpt(_REPR.repr(value))
-    except Exception:  # a number too large for Python to write down; whatever an object does
+    except Exception:  # a number too large for Python to convert; anything that an object's repr raises
         return f"a value of type {type(value).__name__}"

@@ -1,8 +1,7 @@
 """
-Where access tokens are kept for other processes: what a cache is, the one in files, and the one that keeps
-them to this process.
+Where access tokens are stored for other processes: a cache in files, and one that is private to this process.
 
-A cache stores text that is already encrypted; it may lose it at any time.
+A cache stores text that is already encrypted, and may lose it at any time.
 """
 
 from __future__ import annotations
@@ -14,30 +13,30 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Protocol
 
-#: Seconds after which who waits for the lock looks whether there is a token.
+#: Seconds after which a process waiting for the lock checks whether there is a token.
 LOCK_TIMEOUT = 1.0
-#: Characters of an entry, at most.
+#: Maximum characters of an entry.
 MAX_ENTRY_SIZE = 100_000
 
 
 class TokenCache(Protocol):
-    """Text under a name, for every process that may use it."""
+    """Store text under a name, for every process that may use it."""
 
-    #: Whether other machines write too: there is no lock across machines.
+    #: Whether other machines also write: there is no lock across machines.
     spans_machines: bool
 
     def read(self, name: str) -> str | None:
         """Return the text, or None if there is none."""
 
     def write(self, name: str, text: str) -> None:
-        """Keep the text for all."""
+        """Store the text for all processes."""
 
     def lock(self, name: str) -> AbstractContextManager[object]:
-        """Keep the machine's other processes away from the name; TimeoutError if one of them is there."""
+        """Keep the machine's other processes away from the name; TimeoutError if one of them has the lock."""
 
 
 class MemoryTokenCache:
-    """Keep each text in this process alone."""
+    """Keep each text in this process only."""
 
     spans_machines = False
 
@@ -61,7 +60,7 @@ class FileTokenCache:
     """
     Keep each text in a file that only its owner can read.
 
-    :param directory: a directory of our own; it is made with mode 0700 when it is first needed.
+    :param directory: a private directory; it is created with mode 0700 when it is first needed.
     """
 
     spans_machines = False
@@ -73,7 +72,7 @@ class FileTokenCache:
         """
         Return the text, or None if there is none.
 
-        :raises OSError: if it is not a file, or too large, or another user owns it or may read it.
+        :raises OSError: if it is not a file or is too large, or if another user owns it or can read it.
         """
         path = self.directory / name
         try:
@@ -87,7 +86,7 @@ class FileTokenCache:
         return text
 
     def write(self, name: str, text: str) -> None:
-        """Replace the text in one step, so that a reader sees the old one or the new one."""
+        """Replace the text atomically, so that a reader sees either the old one or the new one."""
         descriptor, temporary = tempfile.mkstemp(dir=self._made_directory(), prefix=f"{name}.")
         try:
             with open(descriptor, "w", encoding="utf-8") as file:
@@ -108,9 +107,9 @@ class FileTokenCache:
 
 def make_private_directory(directory: Path) -> Path:
     """
-    Make the directory, closed to other users, if it is not there.
+    Create the directory, closed to other users, if it does not exist.
 
-    :raises PermissionError: if it is there and another user owns it or may write to it.
+    :raises PermissionError: if it exists and another user owns it or can write to it.
     """
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     status = directory.stat()
@@ -123,7 +122,7 @@ def lock_file(directory: Path, name: str) -> AbstractContextManager[object]:
     """
     Lock a name among the processes of this machine; a lock dies with the process that holds it.
 
-    Entering it raises TimeoutError if another process has it for ``LOCK_TIMEOUT``.
+    Entering it raises TimeoutError if another process holds it for ``LOCK_TIMEOUT``.
     """
     from filelock import FileLock
 
@@ -131,7 +130,7 @@ def lock_file(directory: Path, name: str) -> AbstractContextManager[object]:
 
 
 def _open_at_once(path: str, flags: int) -> int:
-    """Open a file, but follow no link and wait for nobody at the other end of a pipe."""
+    """Open a file without following a link or waiting for the other end of a pipe."""
     return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 

@@ -1,7 +1,4 @@
-"""
-The hook: an Airflow connection of type ``bigin`` as a
-:class:`~airflow_provider_bigin.api.client.BiginClient`.
-"""
+"""The hook, which makes a client of Bigin's API from an Airflow connection of type ``bigin``."""
 
 from __future__ import annotations
 
@@ -34,10 +31,10 @@ if TYPE_CHECKING:
 
 def _secret_input(field: Any, **attributes: Any) -> Any:
     """
-    Draw a secret in the form of Airflow 2.11, which deletes what comes back empty.
+    Render a secret in the form of Airflow 2.11, which deletes a secret that comes back empty.
 
-    What is stored is drawn as the placeholder that Airflow puts the stored secret in for. What was typed into
-    a form that is shown again, for an error in another field, is drawn as it was typed.
+    A stored secret is rendered as the placeholder that Airflow replaces with it. A secret that was typed into
+    a form that is shown again, because of an error in another field, is rendered as it was typed.
     """
     from airflow.www.views import SENSITIVE_FIELD_PLACEHOLDER
     from wtforms.widgets import PasswordInput
@@ -48,7 +45,7 @@ def _secret_input(field: Any, **attributes: Any) -> Any:
 
 
 def _scope_of(error: BiginScopeError) -> str:
-    """Name the scope that a request of the Test button lacked."""
+    """Return the scope that a request of the Test button lacked."""
     path = (error.request or "").partition("/bigin/v2/")[2]
     scopes = {"users": "ZohoBigin.users.READ", "settings": "ZohoBigin.settings.emails.READ"}
     return scopes.get(path.partition("/")[0], "ZohoBigin.modules.READ")
@@ -56,9 +53,9 @@ def _scope_of(error: BiginScopeError) -> str:
 
 def _drop_down(field: Any, choices: Iterable[str], **attributes: Any) -> str:
     """
-    Draw a drop-down in the form of Airflow 2.11, which takes no field that is one.
+    Render a drop-down in the form of Airflow 2.11, which does not accept select fields.
 
-    What is stored stays, even if it is none of the choices, or nothing.
+    The stored value is kept, even if it is not one of the choices, or is empty.
     """
     from html import escape
 
@@ -97,9 +94,9 @@ class BiginHook(BaseHook):
     conn_type = "bigin"
     hook_name = "Bigin by Zoho CRM"
 
-    #: The one place where time comes from and waiting happens.
+    #: The only source of time and the only thing that waits.
     clock: Clock = SYSTEM_CLOCK
-    #: Whether to wait while the accounts server gives out no tokens, for up to a quarter of an hour.
+    #: Whether to wait up to a quarter of an hour while the accounts server is not issuing tokens.
     is_patient = True
 
     def __init__(self, bigin_conn_id: str = default_conn_name, **kwargs: Any) -> None:
@@ -108,7 +105,7 @@ class BiginHook(BaseHook):
 
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
-        """Return the form's fields for Airflow before 3.2, from the declaration that later ones read."""
+        """Return the form's fields for Airflow before 3.2, from the declaration that later versions read."""
         from wtforms import PasswordField, StringField
         from wtforms.validators import Optional
 
@@ -128,9 +125,9 @@ class BiginHook(BaseHook):
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
         """
-        Return how the standard fields look, for Airflow before 3.2.
+        Return the appearance of the standard fields, for Airflow before 3.2.
 
-        There the extra has an editor of its own, without which the Test button of 2.11 does nothing.
+        There the extra has its own editor, without which the Test button of 2.11 does nothing.
         """
         behaviour = {key.replace("-", "_"): value for key, value in UI_FIELD_BEHAVIOUR.items()}
         return {**behaviour, "relabeling": {**behaviour["relabeling"], "extra": "The fields below, as JSON"}}
@@ -138,9 +135,9 @@ class BiginHook(BaseHook):
     @cached_property
     def settings(self) -> ConnectionSettings:
         """
-        The checked content of the connection.
+        The validated content of the connection.
 
-        :raises BiginConfigurationError: if it makes no sense.
+        :raises BiginConfigurationError: if it is not valid.
         """
         from airflow_provider_bigin.hooks.connection import read_connection
 
@@ -148,9 +145,9 @@ class BiginHook(BaseHook):
 
     def get_conn(self) -> BiginClient:
         """
-        Return the client, the same at every call.
+        Return the client, the same one at every call.
 
-        :raises BiginConfigurationError: if the connection makes no sense.
+        :raises BiginConfigurationError: if the connection is not valid.
         """
         return self._client
 
@@ -193,21 +190,21 @@ class BiginHook(BaseHook):
 
     def send_mail(self, record_id: str, module: str = "Contacts", **mail: Any) -> str:
         """
-        Send a mail from a record. The request is repeated only while it surely did not run.
+        Send a mail from a record; the request is repeated only while it definitely did not run.
 
         See https://www.bigin.com/developer/docs/apis/v2/send-mail.html
 
         :param record_id: id of the record that the mail is filed under.
         :param module: ``Contacts``, ``Companies`` or ``Deals``, or their names in the API.
         :param mail: the arguments of :meth:`~airflow_provider_bigin.api.mail.Mail.compose`; without
-            ``from_email`` the mail comes from the connection's, else from the account's default address.
+            ``from_email`` the mail comes from the connection's, or else from the account's default address.
         :return: the ``message_id``.
-        :raises BiginOutcomeUnknownError: if nothing tells whether the mail was sent.
+        :raises BiginOutcomeUnknownError: if it is not known whether the mail was sent.
         """
         return self.post_mail(read_record(module, record_id), self.compose_mail(**mail)).message_id
 
     def post_mail(self, record: RecordRef, mail: Mail) -> SentMail:
-        """Send a mail that is already composed; otherwise as :meth:`send_mail`."""
+        """Send a mail that is already composed; otherwise like :meth:`send_mail`."""
         from airflow_provider_bigin.api.repeat import send_repeatedly
 
         client = self.get_conn()
@@ -225,7 +222,7 @@ class BiginHook(BaseHook):
         return self.with_sender(Mail.compose(**mail))
 
     def with_sender(self, mail: Mail) -> Mail:
-        """Give a mail without a sender the default one."""
+        """Return the mail, with the default sender if it has none."""
         return mail if mail.sender else replace(mail, sender=self.default_sender)
 
     @cached_property
@@ -243,7 +240,7 @@ class BiginHook(BaseHook):
         return Address(chosen["email"], chosen.get("user_name") or chosen.get("display_value") or "")
 
     def get_from_addresses(self) -> list[dict[str, Any]]:
-        """List the addresses that mails may come from."""
+        """List the addresses that mails may be sent from."""
         return self.get_conn().get_from_addresses()
 
     def upload_files(self, files: Any) -> list[str]:
@@ -280,23 +277,24 @@ class BiginHook(BaseHook):
         return self.get_conn().search_records(module, **search)
 
     def run(self, method: str, path: str, *, params: dict[str, Any] | None = None, json: Any = None) -> Any:
-        """Call any endpoint under ``/bigin/v2``, once, and return the decoded answer."""
+        """Call any endpoint under ``/bigin/v2``, once, and return the decoded response."""
         return self.get_conn().run(method, path, params=params, json=json)
 
     # ---- Test button ----
 
     def test_connection(self) -> tuple[bool, str]:
         """
-        Ask Bigin who we are, and tell what mails are sent with; or in one sentence what is wrong. Sends no
-        mail.
+        Return whether the connection works, and who it connects as and what it sends with, or what is wrong.
+
+        It does not send mail.
         """
         try:
             user = self.get_conn().get_current_user()
-            return True, " ".join([self._whom(user), *self._what_is_set()])
+            return True, " ".join([self._describe_user(user), *self._describe_settings()])
         except BiginScopeError as error:
             return False, (
                 f"The credentials are right, but they were granted without the scope {_scope_of(error)}, so"
-                " nothing more can be tested. Authorize again with all scopes that the documentation lists."
+                " nothing else can be tested. Authorize again with all scopes that the documentation lists."
             )
         except BiginAuthenticationError as error:
             return False, self._explain_refusal(error)
@@ -305,18 +303,18 @@ class BiginHook(BaseHook):
         except Exception as error:
             return False, f"{type(error).__name__}: {error}"
 
-    def _whom(self, user: Mapping[str, Any]) -> str:
+    def _describe_user(self, user: Mapping[str, Any]) -> str:
         name = excerpt(str(user.get("full_name") or user.get("email") or "an unnamed user"))
         with suppress(BiginScopeError):  # a token that may send mail need not be able to read this
             name += f" of {excerpt(str(self.get_conn().get_organization().get('company_name')))}"
         where = self.settings.api_domain if self.settings.api_domain_pinned else self.settings.region
         return f"Connected to Bigin ({where}) as {name}."
 
-    def _what_is_set(self) -> Iterator[str]:
+    def _describe_settings(self) -> Iterator[str]:
         """
-        Say what the connection gives to mails.
+        Say what the connection adds to mails.
 
-        :raises BiginError: if its default record is not there, or cannot be read.
+        :raises BiginError: if its default record does not exist, or cannot be read.
         """
         settings = self.settings
         yield f"Mails come from {self.default_sender}."
@@ -328,16 +326,16 @@ class BiginHook(BaseHook):
             yield f"ALL MAIL GOES TO {settings.redirect_to} instead of its recipients."
         if settings.unused_host:
             yield (
-                f"The host {excerpt(settings.unused_host)!r} of the connection is not used: its region says"
+                f"The connection's host {excerpt(settings.unused_host)!r} is not used: its region determines"
                 " where Bigin is."
             )
 
     def _explain_refusal(self, error: BiginAuthenticationError) -> str:
         if self.settings.credentials is None or (error.request or "").startswith("POST http"):
-            # the accounts server's own words, which tell client, secret and refresh token apart
+            # the error already says whether the client, the secret or the refresh token is wrong
             return str(error)
         return (
             f"The accounts server accepts the credentials, but {self.settings.api_domain} refuses the"
             " token made from them"
-            f" ({error.code}): the account lives in another data center. Check the connection's region."
+            f" ({error.code}): the account is in another data center. Check the connection's region."
         )

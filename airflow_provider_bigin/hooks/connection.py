@@ -1,6 +1,4 @@
-"""
-Reading an Airflow connection of type ``bigin``: checked, completed with defaults, and refused with a reason.
-"""
+"""Read an Airflow connection of type ``bigin``: check it, fill in defaults, or refuse it with a reason."""
 
 from __future__ import annotations
 
@@ -28,10 +26,10 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class ConnectionSettings:
     """
-    What a connection says, once it is known to make sense.
+    The validated content of a connection.
 
-    Either ``credentials`` or ``access_token`` is set. ``api_domain_pinned`` tells that the connection names
-    the API domain itself. ``unused_host`` is the connection's host, which nothing looks at.
+    Either ``credentials`` or ``access_token`` is set. ``api_domain_pinned`` means that the connection itself
+    sets the API domain. ``unused_host`` is the connection's host, which is ignored.
     """
 
     api_domain: str
@@ -48,9 +46,9 @@ class ConnectionSettings:
 
 def read_connection(connection: Connection) -> ConnectionSettings:
     """
-    Read and check a connection. Nothing is sent anywhere.
+    Read and check a connection, without making any request.
 
-    :raises BiginConfigurationError: naming the connection, the field and what would be right.
+    :raises BiginConfigurationError: naming the connection, the field and what would be valid.
     """
     if connection.conn_type != "bigin":
         raise BiginConfigurationError(
@@ -87,7 +85,7 @@ def read_connection(connection: Connection) -> ConnectionSettings:
 
 def configured_sandbox_hosts() -> frozenset[str]:
     """
-    Return the origins that ``[bigin] sandbox_hosts`` names.
+    Return the origins listed in ``[bigin] sandbox_hosts``.
 
     :raises BiginConfigurationError: if one of them is not an origin.
     """
@@ -102,7 +100,7 @@ def _sandbox_origin(name: str) -> str:
     if origin is None:
         raise BiginConfigurationError(
             f"[bigin] sandbox_hosts in the Airflow configuration: {name!r} is not an origin such as"
-            " http://sandbox.internal:8480; separate several by commas"
+            " http://sandbox.internal:8480; separate several with commas"
         )
     return origin
 
@@ -118,7 +116,7 @@ def _credentials(
     missing = [name for name, value in given.items() if not value]
     if missing:
         raise BiginConfigurationError(
-            f"{' and '.join(missing)} missing; fill in the three of them, or an access token alone (extra"
+            f"{' and '.join(missing)} missing; fill in all three, or only an access token (extra"
             " access_token)"
         )
     _check_tokens(given)
@@ -129,8 +127,8 @@ def _check_tokens(given: dict[str, str]) -> None:
     wrong = [name for name, value in given.items() if not is_token(value)]
     if wrong:
         raise BiginConfigurationError(
-            f"{' and '.join(wrong)} cannot be right: none of Zoho's has blanks, line breaks or letters that"
-            " are not ASCII; copy it again"
+            f"{' and '.join(wrong)} cannot be right: Zoho's never contain spaces, line breaks or non-ASCII"
+            " letters; copy it again"
         )
 
 
@@ -155,5 +153,5 @@ def _default_record(extra: dict[str, str]) -> RecordRef | None:
 
 
 def _text(value: Any) -> str:
-    """Connections from URIs, JSON and forms have None, '' and numbers for the same thing."""
+    """Return a value as text: connections from URIs, JSON and forms use None, '' and numbers alike."""
     return "" if value is None else str(value).strip()

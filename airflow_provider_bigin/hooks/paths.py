@@ -1,4 +1,4 @@
-"""Paths as users write them: local ones and those of object storage."""
+"""Paths as users write them: local ones and object storage URLs."""
 
 from __future__ import annotations
 
@@ -14,18 +14,17 @@ from airflow_provider_bigin.version_compat import object_storage_path
 
 def to_paths(value: Any, field: str) -> list[Any]:
     """
-    Read one path or several: local ones, or URLs of Airflow's object storage such as
-    ``s3://conn@bucket/report.pdf``.
+    Read one or more paths: local ones, or object storage URLs such as ``s3://conn@bucket/report.pdf``.
 
-    :param value: text, a path object, or a list of these; None is no path.
+    :param value: text, a path object, or a list of these; None means no path.
     :param field: the name of the argument, for the error.
-    :raises BiginValidationError: if something is no path.
+    :raises BiginValidationError: if anything is not a valid path.
     """
     return [to_path(item, field) for item in list_paths(value, field)]
 
 
 def list_paths(value: Any, field: str) -> list[Any]:
-    """List one path or several as they are written; otherwise as :func:`to_paths`."""
+    """List one or more paths as they are written; otherwise like :func:`to_paths`."""
     if value is None or value == "":
         return []
     if isinstance(value, (str, os.PathLike)) or hasattr(value, "protocol"):
@@ -40,5 +39,5 @@ def to_path(value: Any, field: str) -> Any:
     if hasattr(value, "protocol"):  # an ObjectStoragePath
         return value
     if not isinstance(value, (str, os.PathLike)) or not str(value).strip():
-        raise BiginValidationError(f"{field}: {quoted(value)} is not a path")
+        raise BiginValidationError(f"{field}: {quoted(value)} is not a valid path")
     return object_storage_path(str(value)) if "://" in str(value) else Path(value)

@@ -1,4 +1,4 @@
-"""Which token cache the Airflow configuration asks for, and the one in an Airflow Variable."""
+"""The token cache that the Airflow configuration selects, and the one in Airflow Variables."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from airflow_provider_bigin.version_compat import get_variable, set_variable
 
 log = logging.getLogger(__name__)
 
-#: Those that run tasks where the scheduler is.
+#: Executors that run tasks on the scheduler's machine.
 LOCAL_EXECUTORS = {"LocalExecutor", "SequentialExecutor", "DebugExecutor"}
 
 
 def configured_token_cache() -> TokenCache:
     """
-    Return the cache that ``[bigin] token_cache`` names.
+    Return the cache selected by ``[bigin] token_cache``.
 
-    :raises BiginConfigurationError: if it names none.
+    :raises BiginConfigurationError: if the option is not valid.
     """
     from airflow.configuration import AIRFLOW_HOME, conf
 
@@ -48,15 +48,15 @@ def configured_token_cache() -> TokenCache:
 @cache
 def _warn_of_many_machines(executors: str) -> None:
     """
-    Warn once in a process if tasks may run on several machines.
+    Warn once per process if tasks may run on several machines.
 
     :param executors: ``[core] executor``, such as ``LocalExecutor,team:my.module.OtherExecutor``.
     """
     names = {name.strip().rpartition(":")[2].rpartition(".")[2] for name in executors.split(",")}
     if distant := ", ".join(sorted(names - LOCAL_EXECUTORS - {""})):
         log.warning(
-            "[bigin] token_cache is 'file', which each machine has for itself, and %s may run tasks on many:"
-            " set it to 'variable', or Zoho may refuse to make that many access tokens.",
+            "[bigin] token_cache is 'file', which machines do not share, and %s may run tasks on several:"
+            " set it to 'variable', or Zoho may refuse to issue that many access tokens.",
             distant,
         )
 
@@ -65,7 +65,7 @@ class VariableTokenCache:
     """
     Keep each text in an Airflow Variable, for workers on many machines.
 
-    :param lock_directory: where the processes of one machine queue.
+    :param lock_directory: directory of the locks between the processes of one machine.
     """
 
     spans_machines = True
@@ -78,7 +78,7 @@ class VariableTokenCache:
         return get_variable(_key(name))
 
     def write(self, name: str, text: str) -> None:
-        """Keep the text for all."""
+        """Store the text for all processes."""
         set_variable(
             _key(name), text, description="Made by airflow-provider-bigin: an access token, encrypted"
         )
@@ -89,7 +89,5 @@ class VariableTokenCache:
 
 
 def _key(name: str) -> str:
-    """
-    Name the Variable; Airflow hides the values of keys that contain ``access_token``, and the name does.
-    """
+    """Return the Variable's key; it contains ``access_token``, so Airflow hides the value."""
     return f"airflow_provider_bigin_{name}"

@@ -34,7 +34,7 @@ POINTS: dict[str, tuple[Any, str]] = {
     "intent": (journal.Journal, "record_intents"),
     "POST": (journal.Journal, "ensure_postable"),
     # After the last check. The first request with a token, as the connection names a sender.
-    "first byte": (client, "_authorised"),
+    "first byte": (client, "_authorized"),
     "end": (journal.Journal, "complete"),
 }
 CONSTANTS = {

@@ -133,7 +133,7 @@ def test_wrong_credentials_are_refused_once_for_all(sandbox: SandboxControl, tmp
     ids = sandbox.add_contacts(20)
     outcomes = send_all(Order(sandbox.connection(), [str(tmp_path / "bigin")], ids))
     assert len(errors_of(outcomes)) == 20
-    assert all("authorise again" in error for error in errors_of(outcomes))
+    assert all("authorize again" in error for error in errors_of(outcomes))
     assert sandbox.counts()["token"] == 1
 
 

@@ -201,7 +201,7 @@ def test_who_waits_takes_the_token_of_another_machine(process, sandbox, clock):
 def test_a_throttle_that_does_not_end_fails_with_an_error_that_may_be_retried(process, sandbox, clock):
     sandbox.throttle_tokens(24 * HOUR)
     begun = clock.time()
-    with pytest.raises(errors.BiginTokenLimitError, match="no more access tokens") as error:
+    with pytest.raises(errors.BiginTokenLimitError, match="is not issuing access tokens") as error:
         process().get()
     assert error.value.retryable
     assert 600 < clock.time() - begun < 1000
@@ -232,7 +232,7 @@ def test_a_throttle_that_is_over_is_forgotten(process, sandbox, clock):
 def test_wrong_credentials_fail_at_once_and_once_for_all(process, sandbox, clock):
     sandbox.revoke_refresh_token()
     for _ in range(5):
-        with pytest.raises(errors.BiginAuthenticationError, match="authorise again") as error:
+        with pytest.raises(errors.BiginAuthenticationError, match="authorize again") as error:
             process().get()
         assert error.value.code == "invalid_code"
     assert sandbox.counts()["token"] == 1

@@ -116,7 +116,7 @@ def test_a_server_that_is_not_there_took_nothing(sandbox, connect, clock):
         port = server.getsockname()[1]
     client = BiginHook(connect(sandbox, api_domain=f"http://127.0.0.1:{port}")).get_conn()
     with pytest.raises(
-        errors.BiginConnectionError, match=r"Check that this machine reaches http://127\.0\.0\.1"
+        errors.BiginConnectionError, match=r"Check that this machine can reach http://127\.0\.0\.1"
     ) as error:
         client.send_mail("Contacts", ADA, MAIL)
     assert error.value.sent == "no"
@@ -186,7 +186,7 @@ def test_blocked_recipients_are_reported(client, sandbox, caplog):
 
 def test_a_mail_whose_recipients_are_all_blocked_is_a_failure(client, sandbox):
     sandbox.settings(blocked_addresses=["ada.lovelace@example.org"])
-    with pytest.raises(errors.BiginValidationError, match="of those nobody got the mail"):
+    with pytest.raises(errors.BiginValidationError, match="none of them got the mail"):
         client.send_mail("Contacts", ADA, MAIL)
 
 
@@ -199,7 +199,7 @@ def test_a_mail_that_only_a_copy_of_arrives_is_a_failure(client, sandbox, blocke
         cc="cc@example.org",
         bcc="audit@example.org",
     )
-    with pytest.raises(errors.BiginValidationError, match="of those nobody got the mail") as error:
+    with pytest.raises(errors.BiginValidationError, match="none of them got the mail") as error:
         client.send_mail("Contacts", ADA, mail)
     assert error.value.sent == "no"
 
@@ -349,7 +349,7 @@ def test_a_search_has_pages_without_tokens(client, sandbox):
 
 @pytest.mark.parametrize(
     ("fault", "says"),
-    [("empty_page", "is empty"), ("same_page", "was read already"), ("same_page_token", "was read already")],
+    [("empty_page", "is empty"), ("same_page", "was already read"), ("same_page_token", "was already read")],
 )
 def test_record_lists_that_lead_nowhere_end(client, sandbox, fault, says):
     sandbox.fault("records", fault, times=9)
@@ -468,7 +468,7 @@ def test_a_token_that_trickles_ends_in_time(sandbox, connect, clock, monkeypatch
     monkeypatch.setenv("AIRFLOW__BIGIN__TOKEN_CACHE", "none")
     sandbox.fault("token", "trickle", seconds=0.1)
     begun = time.monotonic()
-    with pytest.raises(errors.BiginConnectionError, match="no answer from the accounts server"):
+    with pytest.raises(errors.BiginConnectionError, match="no response from the accounts server"):
         BiginHook(connect(sandbox, timeout="0.5")).get_conn().send_mail("Contacts", ADA, MAIL)
     assert time.monotonic() - begun < 1
 

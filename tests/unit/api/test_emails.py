@@ -132,7 +132,7 @@ def test_a_list_that_wants_to_be_told_its_fields_is_told_from_then_on(client, sa
         ({"emails_key": "unknown"}, 1, "unknown shape"),
         ({"emails_entries": "texts"}, 1, "unknown shape"),
         ({"emails_paging": "none"}, 1, "no way to read them"),
-        ({"emails_info": False}, 10, "does not say whether it goes on"),
+        ({"emails_info": False}, 10, "does not say whether it continues"),
         ({"emails_info": False}, 9, None),
     ],
 )
@@ -192,7 +192,7 @@ def entries(*numbers):
         pytest.param([{"Emails": entries(1), "info": {"has_more": True}}], "unknown shape", id="other info"),
         pytest.param([{"Emails": entries(1), "info": {"more_records": "true"}}], "unknown shape", id="text"),
         pytest.param([{"Emails": entries(1), "info": {"count": 1, "per_page": 10}}], None, id="counts"),
-        pytest.param([{"Emails": entries(1, 2), "info": {"per_page": 2}}], "goes on", id="full page of two"),
+        pytest.param([{"Emails": entries(1, 2), "info": {"per_page": 2}}], "continues", id="full page"),
         pytest.param([{"Emails": entries(1), "info": {"more_records": 1}}], "unknown shape", id="a number"),
         pytest.param(
             [{"Emails": entries(1), "info": {"more_records": True, "next_index": None}}], "no way", id="null"

@@ -108,7 +108,7 @@ def test_bodies_that_are_not_bigins(status, error_class):
 def test_json_that_is_not_bigins(body):
     error = error_from_answer("POST /x", 403, body)
     assert type(error) is errors.BiginServerError
-    assert error.message == "the answer is not one of Bigin's"
+    assert error.message == "the response is not one of Bigin's"
 
 
 def test_the_credits_header_tells_which_limit():

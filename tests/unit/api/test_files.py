@@ -12,7 +12,7 @@ def test_a_relative_file_that_is_missing_says_relative_to_what(monkeypatch, tmp_
     monkeypatch.chdir(tmp_path)
     with pytest.raises(BiginValidationError) as error:
         checked_size(Path("out/report.pdf"))
-    assert "there is no file 'out/report.pdf'; a relative path begins at" in str(error.value)
+    assert "there is no file 'out/report.pdf'; the path is relative to" in str(error.value)
     assert str(tmp_path) in str(error.value)
 
 

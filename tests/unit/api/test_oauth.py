@@ -72,9 +72,9 @@ def test_an_api_domain_that_is_not_zohos_is_not_believed(sandbox, refresh, crede
 @pytest.mark.parametrize(
     ("wrong", "code", "says"),
     [
-        ("client_id", "invalid_client", "data centre"),
+        ("client_id", "invalid_client", "data center"),
         ("client_secret", "invalid_client_secret", "client secret"),
-        ("refresh_token", "invalid_code", "authorise again"),
+        ("refresh_token", "invalid_code", "authorize again"),
     ],
 )
 def test_wrong_credentials_are_told_apart_and_final(refresh, credentials, wrong, code, says):

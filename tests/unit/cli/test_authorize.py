@@ -59,7 +59,7 @@ def test_scopes_that_were_not_pasted_are_named(run, answers, sandbox):
     assert shown_json(output)
 
 
-@pytest.mark.parametrize(("fault", "says"), [("invalid_token", "another region"), ("dropped", "no answer")])
+@pytest.mark.parametrize(("fault", "says"), [("invalid_token", "another region"), ("dropped", "no response")])
 def test_the_refresh_token_is_shown_even_if_bigin_cannot_be_used(run, answers, sandbox, fault, says):
     sandbox.fault("any", fault, times=None, skip=1)
     output, exit_code = run("authorize")
@@ -71,7 +71,7 @@ def test_the_refresh_token_is_shown_even_if_bigin_cannot_be_used(run, answers, s
 @pytest.mark.parametrize(
     ("answer", "value", "says"),
     [
-        ("BIGIN_GRANT_CODE", "1000.used", "authorise again"),
+        ("BIGIN_GRANT_CODE", "1000.used", "authorize again"),
         ("BIGIN_CLIENT_SECRET", "mistyped", "client secret"),
         ("BIGIN_REGION", "uk", "zoho.com, zoho.eu, zoho.com.au"),
         ("BIGIN_CLIENT_ID", " ", "BIGIN_CLIENT_ID"),

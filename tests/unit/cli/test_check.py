@@ -41,7 +41,7 @@ def test_a_missing_scope_is_named(run, connect, sandbox, missing):
         expected["ZohoSearch.securesearch.READ"] = "unknown"
     assert verdicts(output) == expected
     assert exit_code == 1
-    assert "authorise again" in output
+    assert "authorize again" in output
 
 
 def test_what_bigin_does_not_tell_is_not_called_missing(run, connect, sandbox):
@@ -56,7 +56,7 @@ def test_wrong_credentials_are_explained(run, connect, sandbox):
     connect(sandbox, password="mistyped")
     output, error = run("check", CONN_ID)
     assert verdicts(output) == {}
-    assert "The client secret does not belong to the client id" in error
+    assert "The client secret does not belong to the client ID" in error
     assert "mistyped" not in output + error
 
 

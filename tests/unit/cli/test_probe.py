@@ -107,7 +107,7 @@ def test_wrong_credentials_are_explained(run, connect, sandbox):
     connect(sandbox, password="mistyped")
     output, error = run("probe", "bigin_default")
     assert "scopes" not in output
-    assert "The client secret does not belong to the client id" in error
+    assert "The client secret does not belong to the client ID" in error
 
 
 def test_an_unknown_connection_is_an_error(run):
@@ -205,7 +205,7 @@ def test_the_list(ask, mails, settings, told):
             {"emails_paging": "none"},
             "unknown -> A lost answer leaves doubt, because the list of its record's",
         ),
-        ({"emails_info": False}, "does not say whether it goes on"),
+        ({"emails_info": False}, "does not say whether it continues"),
     ],
 )
 def test_paging(ask, mails, settings, told):

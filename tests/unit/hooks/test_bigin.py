@@ -122,7 +122,7 @@ def test_connection_test_tells_what_mails_are_sent_with(sandbox, connect, clock)
     assert "Mails come from Team <team@example.com>." in text
     assert f"Their default record is Contacts {ADA}." in text
     assert "ALL MAIL GOES TO me@example.com instead of its recipients." in text
-    assert "The host 'smtp.example.com' of the connection is not used" in text
+    assert "The connection's host 'smtp.example.com' is not used" in text
 
 
 def test_connection_test_looks_for_the_default_record(sandbox, connect, clock):
@@ -155,27 +155,27 @@ def closed_port() -> int:
         pytest.param(
             {"password": "wrong"},
             "invalid_client_secret",
-            "has a secret of its own in each data centre",
+            "has a separate secret in each data center",
             id="secret",
         ),
-        pytest.param({"refresh_token": "1000.dead"}, "invalid_code", "authorise again", id="refresh token"),
-        pytest.param({"refresh_token": None}, "Refresh token", "fill in the three of them", id="half"),
+        pytest.param({"refresh_token": "1000.dead"}, "invalid_code", "authorize again", id="refresh token"),
+        pytest.param({"refresh_token": None}, "Refresh token", "fill in all three", id="half"),
         pytest.param(
             {"accounts_server": f"http://127.0.0.1:{closed_port()}"},
-            "no answer",
+            "no response",
             "Check the network",
             id="network",
         ),
         pytest.param(
             {"api_domain": f"http://127.0.0.1:{closed_port()}"},
-            "no answer",
-            "reaches http://127.0.0.1",
+            "no response",
+            "can reach http://127.0.0.1",
             id="API",
         ),
         pytest.param(
             {"access_token": "1000.old"},
-            "refuses the access token",
-            "An access token lives one hour",
+            "refuses the connection's access token",
+            "An access token is valid for one hour",
             id="access token",
         ),
     ],
@@ -207,11 +207,11 @@ def test_connection_test_tells_a_missing_scope(hook, sandbox):
     assert "ZohoBigin.users.READ" in text
 
 
-def test_connection_test_tells_another_data_centre(hook, sandbox):
+def test_connection_test_tells_another_data_center(hook, sandbox):
     sandbox.fault("users", "invalid_token", times=None)
     is_fine, text = hook.test_connection()
     assert not is_fine
-    assert "the account lives in another data center" in text
+    assert "the account is in another data center" in text
 
 
 def test_connection_test_of_an_unknown_connection():

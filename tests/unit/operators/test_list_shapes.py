@@ -158,7 +158,7 @@ class TestPaging:
         if others < 10:
             instance.run()
         else:
-            with pytest.raises(AirflowFailException, match="does not say whether it goes on"):
+            with pytest.raises(AirflowFailException, match="does not say whether it continues"):
                 instance.run()
         assert sandbox.mail_count() == others + (others < 10)
 

@@ -126,7 +126,7 @@ def test_files_that_are_too_large_together(run, sandbox, tmp_path):
     for name in ("a", "b"):
         with (tmp_path / name).open("wb") as file:
             file.truncate(6 * 1024 * 1024)
-    with pytest.raises(AirflowFailException, match="12,582,912 bytes together, but Bigin allows 10,485,760"):
+    with pytest.raises(AirflowFailException, match="12,582,912 bytes in total, but Bigin allows 10,485,760"):
         run(files=[str(tmp_path / "a"), str(tmp_path / "b")])
     assert sum(sandbox.counts().values()) == 0
 
