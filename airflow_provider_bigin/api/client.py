@@ -178,7 +178,13 @@ class BiginClient:
     def log_sent(self, record: RecordRef, mail: Mail, sent: SentMail) -> None:
         """Log what was sent, and where it is filed."""
         redirected = f", redirected to {self._redirect_to}" if self._redirect_to else ""
-        log.info("Sent %s%s. It is mail %s of %s.", mail.summary, redirected, sent.message_id, record)
+        log.info(
+            "Sent %s%s. Its id is %s, and it is filed under %s.",
+            mail.summary,
+            redirected,
+            sent.message_id,
+            record,
+        )
 
     def _tell_of_redirect(self) -> None:
         if self._redirect_to and not self._is_redirect_told:

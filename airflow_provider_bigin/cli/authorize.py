@@ -1,4 +1,4 @@
-"""``authorize``: from the grant code of a self client to a connection."""
+"""``authorize``: make a connection from the grant code of a self client."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from airflow_provider_bigin.cli.connections import refuse_unless_free, save, sho
 from airflow_provider_bigin.cli.revoke import end_refresh_token
 from airflow_provider_bigin.hooks.connection import configured_sandbox_hosts
 
-#: Names the address of a sandbox, to try the command.
+#: Environment variable with the URL of a sandbox, to try the command.
 SANDBOX_VARIABLE = "BIGIN_SANDBOX"
 #: Nothing uses it, but the Test button of Airflow 3.3.2 answers "Bad Request" if a connection has no port.
 TEST_BUTTON_PORT = 443
@@ -36,7 +36,7 @@ TEST_BUTTON_PORT = 443
 
 @dataclass(frozen=True)
 class SelfClient:
-    """A self client as its owner knows it."""
+    """A self client, as its owner knows it."""
 
     region: str
     client_id: str
@@ -45,7 +45,7 @@ class SelfClient:
 
     @property
     def center(self) -> DataCenter:
-        """The servers to talk to."""
+        """The servers to use."""
         if self.sandbox:
             trusted = configured_sandbox_hosts()
             return DataCenter(
@@ -55,9 +55,9 @@ class SelfClient:
 
 
 def authorize(options: Namespace) -> None:
-    """Ask for a self client and a grant code, and print or save the connection that they make."""
+    """Ask for a self client and a grant code, and print or save the resulting connection."""
     if options.save:
-        # Before the code is used up.
+        # Checked before the code is used up.
         refuse_unless_free(options.conn_id, overwrite=options.overwrite)
     try:
         client = _ask_for_client()
@@ -68,32 +68,32 @@ def authorize(options: Namespace) -> None:
     works = _show_whether_it_works(client, grant)
     if not options.save:
         show(options.conn_id, connection)
-    elif works or is_confirmed("Save the connection all the same?"):
+    elif works or is_confirmed("Save the connection anyway?"):
         _save(options.conn_id, connection)
     else:
-        # Nobody has it, and Zoho counts it among the twenty that a user may have.
-        print(f"\nNothing is saved. The new refresh token {end_refresh_token(_credentials(client, grant))}.")
+        # Nobody has it, but it counts toward the twenty that Zoho allows a user.
+        print(f"\nNothing was saved. The new refresh token {end_refresh_token(_credentials(client, grant))}.")
     sys.exit(0 if works else 1)
 
 
 def _save(conn_id: str, connection: dict[str, object]) -> None:
     replaced = save(conn_id, connection)
-    print(f"\nConnection {conn_id!r} is saved.")
+    print(f"\nConnection {conn_id!r} was saved.")
     if replaced is None:
         return
-    print("Its old refresh token is still good. Whatever else uses that one will fail when it is revoked.")
+    print("Its old refresh token is still valid. Anything else that uses it will fail once it is revoked.")
     if is_confirmed("Revoke the old refresh token?"):
         print(f"The old refresh token {end_refresh_token(replaced)}.")
 
 
 def _ask_for_client() -> SelfClient:
     print(
-        "Open https://api-console.zoho.com as the user from whom the mails shall come, and create or open"
+        "Open https://api-console.zoho.com as the user that the mails should come from, and create or open"
         " your Self Client."
     )
     question = f"Region ({', '.join(DATA_CENTERS)}) [{DEFAULT_REGION}]: "
     return SelfClient(
-        # An unknown one is an error before the secrets are asked for.
+        # An unknown region is an error before the secrets are asked for.
         region=parse_region(_answer("BIGIN_REGION", question, DEFAULT_REGION)),
         client_id=_answer("BIGIN_CLIENT_ID", "Client ID: "),
         client_secret=_answer("BIGIN_CLIENT_SECRET", "Client Secret (not shown): ", hidden=True),
@@ -102,18 +102,18 @@ def _ask_for_client() -> SelfClient:
 
 
 def _ask_for_code() -> str:
-    print("\nUnder Generate Code, paste this as Scope and choose 10 minutes and your Bigin organisation:")
+    print("\nUnder Generate Code, paste this as Scope and choose 10 minutes and your Bigin organization:")
     print(f"\n{','.join(SCOPES)}\n")
     print(
-        "(Should the console not take ZohoBigin.modules.READ: ZohoBigin.modules.ALL does as well, but who"
-        " has such a token can also change and delete every record.)\n"
+        "(If the console does not accept ZohoBigin.modules.READ, ZohoBigin.modules.ALL works too, but a"
+        " token with it can also change and delete every record.)\n"
     )
     return _answer("BIGIN_GRANT_CODE", "Generated code (not shown): ", hidden=True)
 
 
 def _answer(variable: str, question: str, default: str = "", *, hidden: bool = False) -> str:
     """
-    Take an answer from the environment, or ask for it.
+    Get an answer from the environment, or ask for it.
 
     :raises SystemExit: if there is none.
     """
@@ -125,7 +125,7 @@ def _answer(variable: str, question: str, default: str = "", *, hidden: bool = F
             answer = ""
     answer = answer.strip() or default
     if not answer:
-        raise SystemExit(f"An answer is needed; it can also be given as {variable} in the environment.")
+        raise SystemExit(f"An answer is required; you can also set {variable} in the environment.")
     return answer
 
 
@@ -162,19 +162,19 @@ def _connection(client: SelfClient, grant: Grant) -> dict[str, object]:
 
 
 def _show_whether_it_works(client: SelfClient, grant: Grant) -> bool:
-    """Use the access token that came with the refresh token: it is one of ten in ten minutes."""
+    """Test the access token that came with the refresh token, as Zoho issues only ten in ten minutes."""
     api_domain = grant.access_token.api_domain or client.center.api_domain
     bigin = BiginClient(FixedToken(grant.access_token.value), session=new_session(), api_domain=api_domain)
     try:
         scopes = find_scopes(bigin)
     except BiginAuthenticationError:
-        print(f"\n{api_domain} refuses the new access token: the account lives in another region.")
+        print(f"\n{api_domain} refuses the new access token: the account is in another region.")
         return False
     except BiginError as error:
-        print(f"\nThe code was exchanged, but Bigin cannot be asked: {error}")
+        print(f"\nThe code was exchanged, but Bigin cannot be used: {error}")
         return False
     finally:
         bigin.close()
-    print("\nBigin takes the new access token.")
+    print("\nBigin accepts the new access token.")
     show_scopes(scopes)
     return True

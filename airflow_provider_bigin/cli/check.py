@@ -1,4 +1,4 @@
-"""``check``: whether a connection works, and for what."""
+"""``check``: test whether a connection works, and what it may do."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from airflow_provider_bigin.cli.connections import get_hook
 
 Verdict = Literal["granted", "missing", "unknown"]
 
-#: For each scope a call that needs it and cannot change anything. The two POST have nothing to send: Bigin
-#: checks the scope first, then refuses the call for what it lacks.
+#: For each scope, a call that needs it and cannot change anything. The two POST requests have nothing to
+#: send: Bigin checks the scope first, then refuses the call for what it lacks.
 PROBES: Mapping[str, Callable[[BiginClient], Any]] = {
     "ZohoBigin.send_mail.all.CREATE": lambda bigin: bigin.run(
         "POST", "Contacts/0/actions/send_mail", json={"data": []}
@@ -47,7 +47,7 @@ def check(options: Namespace) -> None:
         scopes = find_scopes(hook.get_conn())
     except BiginError:
         raise SystemExit(hook.test_connection()[1]) from None
-    except Exception as error:  # Airflow's, such as that there is no such connection
+    except Exception as error:  # Airflow's, such as for a connection that does not exist
         raise SystemExit(str(error)) from None
     works, text = hook.test_connection()
     print(text)
@@ -57,7 +57,7 @@ def check(options: Namespace) -> None:
 
 def find_scopes(bigin: BiginClient) -> dict[str, Verdict]:
     """
-    Tell of each scope whether the access token has it.
+    Return for each scope whether the access token has it.
 
     :raises BiginError: if Bigin refuses the token, throttles or cannot be reached.
     """
@@ -72,7 +72,7 @@ def show_scopes(scopes: Mapping[str, Verdict]) -> None:
     for scope, verdict in scopes.items():
         print(f"{verdict:8} {scope}")
     if "missing" in scopes.values():
-        print("A token's scopes never change: authorise again to get a refresh token that has them all.")
+        print("A token's scopes never change: authorize again to get a refresh token that has them all.")
 
 
 def _verdict(probe: Callable[[BiginClient], Any], bigin: BiginClient) -> Verdict:
@@ -85,6 +85,6 @@ def _verdict(probe: Callable[[BiginClient], Any], bigin: BiginClient) -> Verdict
     except BiginServerError:
         return "unknown"
     except BiginError as error:
-        # An unknown path is refused before the scope is checked, everything else after it.
+        # An unknown path is refused before the scope is checked, everything else afterward.
         return "unknown" if error.code == "INVALID_URL_PATTERN" else "granted"
     return "granted"

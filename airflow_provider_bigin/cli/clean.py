@@ -1,4 +1,4 @@
-"""``clean``: an end to the state of mails that failed tasks leave in Airflow Variables, below Airflow 3.3."""
+"""``clean``: remove the state that failed tasks leave in Airflow Variables, before Airflow 3.3."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ SECONDS_PER_DAY = 86400
 
 class State(NamedTuple):
     """
-    What a task instance has left.
+    The state that a task instance has left.
 
     :param description: names DAG, run and task.
     :param run_start: when its run began, in epoch seconds; None if that cannot be read.
-    :param keys: of its Variables.
+    :param keys: keys of its Variables.
     """
 
     description: str
@@ -37,7 +37,7 @@ class State(NamedTuple):
 
 
 def clean(options: Namespace) -> None:
-    """Remove the state that the tasks of old runs have left, after listing it and asking."""
+    """Remove the state that tasks of old runs have left, after listing it and asking."""
     begun_before = time.time() - options.older_than * SECONDS_PER_DAY
     states = [state for state in find_states() if (state.run_start or 0.0) < begun_before]
     if not states:
@@ -53,7 +53,7 @@ def clean(options: Namespace) -> None:
 
 
 def find_states() -> list[State]:
-    """Return what all tasks have left, oldest first."""
+    """Return the state that all tasks have left, oldest first."""
     from airflow.models import Variable
     from airflow.utils.session import create_session
     from sqlalchemy import select
@@ -74,7 +74,7 @@ def find_states() -> list[State]:
 
 
 def _run_start(text: str | None) -> float | None:
-    """Read when a run began from the state that one of its tasks has left."""
+    """Return when a run began, from the state that one of its tasks has left."""
     try:
         head = read_head(json.loads(text or ""))
     except (ValueError, RecursionError):

@@ -1,7 +1,7 @@
 """
-The commands, for Airflow 3.2 and later as ``airflow bigin``, everywhere as
-``python -m airflow_provider_bigin``.
+The definitions of the commands.
 
+They run as ``airflow bigin`` in Airflow 3.2 and later, and as ``python -m airflow_provider_bigin`` anywhere.
 Airflow imports this module each time it starts, so it imports next to nothing.
 """
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Argument(NamedTuple):
-    """What ``ArgumentParser.add_argument`` is given."""
+    """The arguments for ``ArgumentParser.add_argument``."""
 
     flags: tuple[str, ...]
     settings: dict[str, Any]
@@ -32,19 +32,19 @@ class Command(NamedTuple):
     arguments: tuple[Argument, ...]
 
 
-HELP = "authorize, check, try, probe and revoke connections to Bigin; clean up after tasks that failed"
+HELP = "authorize, check, try, probe and revoke connections to Bigin; clean up after failed tasks"
 
 _CONN_ID = Argument(
     ("conn_id",),
     {"nargs": "?", "default": "bigin_default", "help": "id of the connection (default: %(default)s)"},
 )
 
-_YES = Argument(("-y", "--yes"), {"action": "store_true", "help": "do not ask"})
+_YES = Argument(("-y", "--yes"), {"action": "store_true", "help": "do not ask for confirmation"})
 
 COMMANDS = (
     Command(
         "authorize",
-        "make a connection from the grant code of a Zoho self client; asks for what it needs, or takes it"
+        "make a connection from the grant code of a Zoho self client; asks for what it needs, or reads it"
         " from BIGIN_REGION, BIGIN_CLIENT_ID, BIGIN_CLIENT_SECRET and BIGIN_GRANT_CODE",
         "airflow_provider_bigin.cli.authorize.authorize",
         (
@@ -56,26 +56,26 @@ COMMANDS = (
                 ("--overwrite",),
                 {
                     "action": "store_true",
-                    "help": "with --save: give a connection that is there new credentials",
+                    "help": "with --save: give an existing connection new credentials",
                 },
             ),
         ),
     ),
     Command(
         "check",
-        "test a connection and tell which scopes it has; sends and changes nothing",
+        "test a connection and show which scopes it has; does not send or change anything",
         "airflow_provider_bigin.cli.check.check",
         (_CONN_ID,),
     ),
     Command(
         "send-test",
-        "send a mail through a connection, filed under --record-id, the connection's default record or the"
-        " record that has the address",
+        "send a test mail through a connection, filed under --record-id, the connection's default record or"
+        " the record that has the address",
         "airflow_provider_bigin.cli.send_test.send_test",
         (
             _CONN_ID,
-            Argument(("--to",), {"required": True, "help": "who gets it"}),
-            Argument(("--record-id",), {"help": "id of a record, or its address in Bigin"}),
+            Argument(("--to",), {"required": True, "help": "address of the recipient"}),
+            Argument(("--record-id",), {"help": "id of a record, or its URL in Bigin"}),
             Argument(
                 ("--module",), {"default": "Contacts", "help": "module of the record (default: %(default)s)"}
             ),
@@ -83,8 +83,8 @@ COMMANDS = (
     ),
     Command(
         "probe",
-        "ask an account what Bigin's documentation leaves open, and print a report without personal data that"
-        " can be pasted into an issue; sends nothing unless told so",
+        "find out from an account what Bigin's documentation leaves open, and print a report without personal"
+        " data that can be pasted into an issue; does not send anything without --send-to",
         "airflow_provider_bigin.cli.probe.probe",
         (
             _CONN_ID,
@@ -92,22 +92,22 @@ COMMANDS = (
                 ("--send-to",),
                 {
                     "metavar": "ADDRESS",
-                    "help": "send one mail to this address, your own, and see how Bigin shows it; it is filed"
-                    " under the connection's default record, else under the contact with this address",
+                    "help": "send one mail to this address, your own, and check how Bigin shows it; it is"
+                    " filed under the connection's default record, or else the contact with this address",
                 },
             ),
         ),
     ),
     Command(
         "revoke",
-        "end the refresh token of a connection, and all access tokens made from it",
+        "revoke the refresh token of a connection, and all access tokens made from it",
         "airflow_provider_bigin.cli.revoke.revoke",
         (_CONN_ID, _YES),
     ),
     Command(
         "clean",
-        "remove the Variables in which tasks that failed keep which of their mails have left (below Airflow"
-        " 3.3; those of tasks that succeed remove themselves)",
+        "remove the Variables in which failed tasks keep track of which mails were sent (before Airflow 3.3;"
+        " those of successful tasks are removed automatically)",
         "airflow_provider_bigin.cli.clean.clean",
         (
             Argument(
@@ -116,7 +116,7 @@ COMMANDS = (
                     "type": int,
                     "metavar": "DAYS",
                     "default": 30,
-                    "help": "of runs that began more than so many days ago (default: %(default)s)",
+                    "help": "for runs that began more than this many days ago (default: %(default)s)",
                 },
             ),
             _YES,
@@ -126,7 +126,7 @@ COMMANDS = (
 
 
 def get_cli_commands() -> list[CLICommand]:
-    """Return the commands as Airflow wants them."""
+    """Return the commands in the form that Airflow expects."""
     from airflow.cli.cli_config import ActionCommand, Arg, GroupCommand, lazy_load_command
 
     actions = [
@@ -145,7 +145,7 @@ def get_cli_commands() -> list[CLICommand]:
 
 
 def get_parser() -> argparse.ArgumentParser:
-    """Return the same commands as a parser; what it parses has the ``function``."""
+    """Return a parser for the same commands; its result includes the ``function``."""
     parser = argparse.ArgumentParser(prog="python -m airflow_provider_bigin", description=HELP)
     parser.add_argument("--version", action="version", version=f"airflow-provider-bigin {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)

@@ -1,4 +1,4 @@
-"""``probe``: a report on what an account answers, and what follows for the delivery of its mails."""
+"""``probe``: report how an account behaves, and what that means for the delivery of its mails."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from airflow_provider_bigin.delivery.lookup import Found, Scene, bigin_time, new
 if TYPE_CHECKING:
     from airflow_provider_bigin.hooks.bigin import BiginHook
 
-#: Contacts whose lists are looked at until one shows an e-mail.
+#: Maximum contacts whose lists are read until one shows an e-mail.
 MAX_CONTACTS = 5
 
 SUBJECT = "airflow bigin probe"
@@ -46,7 +46,7 @@ Asked = TypeVar("Asked")
 
 
 def probe(options: Namespace) -> None:
-    """Print what the account of a connection answers. Only with ``--send-to`` is a mail sent."""
+    """Print how the account of a connection behaves; a mail is sent only with ``--send-to``."""
     hook = get_hook(options.conn_id)
     try:
         record = _record_for(hook, options.send_to)
@@ -54,7 +54,7 @@ def probe(options: Namespace) -> None:
     except BiginError as error:
         works, why = hook.test_connection()
         raise SystemExit(str(error) if works else why) from None
-    except Exception as error:  # Airflow's, such as that there is no such connection
+    except Exception as error:  # Airflow's, such as for a connection that does not exist
         raise SystemExit(str(error)) from None
     print(_heading(hook))
     _report(OF_AN_ACCOUNT, lambda: Account(hook, granted))
@@ -64,16 +64,16 @@ def probe(options: Namespace) -> None:
 
 
 def send_to_oneself(hook: BiginHook, record: RecordRef, address: str) -> Sent:
-    """Send a mail, and look for it as if the answer had been lost."""
+    """Send a mail, and look for it as if the response had been lost."""
     client = hook.get_conn()
     marker = Marker(task_half([secrets.token_hex()]), send_half(secrets.token_hex()))
     mail = with_marker(hook.compose_mail(to=address, subject=SUBJECT, content=CONTENT), marker)
     digests = Digests(marker.send)
     window = new_window(client, lease=0.0)
     posted_at = bigin_time(client)
-    # Not by the hook, which logs names: up to Airflow 3.0 logs are part of the output.
+    # Not through the hook, which logs names: up to Airflow 3.0, logs are part of the output.
     message_id = client.send_mail(record.module, record.id, mail).message_id
-    print(f"One mail is sent. It is looked for, {window[1] - window[0]:.0f} s at most.", file=sys.stderr)
+    print(f"One mail was sent. Looking for it for up to {window[1] - window[0]:.0f} s.", file=sys.stderr)
     suspect = suspect_of(client.outgoing(mail), record, window, digests)._replace(markers=frozenset({marker}))
     begun = client.clock.monotonic()
     [verdict] = settle(client, {(SUBJECT, 1): suspect}, Scene(digests, marker.task)).values()
@@ -96,7 +96,7 @@ def send_to_oneself(hook: BiginHook, record: RecordRef, address: str) -> Sent:
 
 def look_at_list(hook: BiginHook, record: RecordRef | None) -> Listing | None:
     """
-    Look at the e-mails of a record; without one, at those of the contact changed last that has any.
+    Read the e-mails of a record; without one, those of the most recently changed contact that has any.
 
     :return: None if there is no contact.
     """
@@ -111,7 +111,7 @@ def look_at_list(hook: BiginHook, record: RecordRef | None) -> Listing | None:
 
 
 def _record_for(hook: BiginHook, address: str | None) -> RecordRef | None:
-    """Return the record to ask about, if there is a certain one; a mail needs it."""
+    """Return the record to ask about, if a specific one is given or needed for a mail."""
     record = hook.settings.default_record
     if record or not address:
         return record
@@ -146,7 +146,7 @@ def _unless_refused(read: Callable[[], Mapping[str, Any] | None]) -> Mapping[str
 
 
 def _report(questions: Mapping[str, Callable[[Asked], Answer]], of: Callable[[], Asked | None]) -> None:
-    """Ask questions of what has to be had first, and print what came of each."""
+    """Get what the questions are about, ask them, and print each answer."""
     try:
         asked = of()
     except BiginError as error:

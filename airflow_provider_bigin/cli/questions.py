@@ -1,8 +1,8 @@
 """
 What ``probe`` asks an account: each question that Bigin's documentation leaves open is a function.
 
-Answers are made to be pasted into an issue. Of what the account holds they have only numbers, and names and
-codes of the API.
+The answers are meant to be pasted into an issue. They contain nothing from the account but numbers, and names
+and codes of the API.
 """
 
 from __future__ import annotations
@@ -34,28 +34,28 @@ from airflow_provider_bigin.delivery.lookup import CLOCK_SKEW, Absent, Found, In
 if TYPE_CHECKING:
     from airflow_provider_bigin.hooks.bigin import BiginHook
 
-#: Names that are shown of an object of Bigin's, at most.
+#: Maximum names that are shown of one of Bigin's objects.
 MAX_NAMES = 40
 
-#: What cannot be done without a scope.
+#: What is not possible without a scope.
 WITHOUT = {
     "ZohoBigin.send_mail.all.CREATE": "No mail can be sent.",
     "ZohoBigin.settings.emails.READ": "Each mail, or the connection, has to name its sender.",
     "ZohoBigin.Files.CREATE": "Nothing can be attached.",
     "ZohoBigin.modules.READ": "A mail whose answer is lost stays in doubt.",
     "ZohoSearch.securesearch.READ": "Each mail has to name its record.",
-    "ZohoBigin.users.READ": "The Test button tests nothing.",
-    "ZohoBigin.org.READ": "A daily limit is looked at again every hour, not at midnight.",
+    "ZohoBigin.users.READ": "The Test button cannot test anything.",
+    "ZohoBigin.org.READ": "A daily limit is checked again every hour, not at midnight.",
 }
-BY_LOOKS = "Mails are recognized by subject, recipients and time; two that agree in them are in doubt."
+BY_LOOKS = "Mails are recognized by subject, recipients and time; two with the same ones are in doubt."
 
 
 class Answer(NamedTuple):
     """
-    What came of a question.
+    The answer to a question.
 
-    :param told: what the account answers.
-    :param meaning: what follows for the delivery of its mails; empty if nothing does.
+    :param told: what the account shows.
+    :param meaning: what this means for the delivery of its mails; empty if nothing.
     """
 
     told: str
@@ -68,7 +68,7 @@ class Account:
     An account.
 
     :param hook: makes the requests.
-    :param granted: of each scope, whether it is.
+    :param granted: whether each scope is granted.
     """
 
     hook: BiginHook
@@ -82,7 +82,7 @@ class Listing:
 
     :param client: makes the requests.
     :param record: the record.
-    :param pages: the first page of each view, or the error that it is refused with.
+    :param pages: the first page of each view, or the error with which it is refused.
     """
 
     client: BiginClient
@@ -92,7 +92,7 @@ class Listing:
     @property
     def shown(self) -> tuple[str | None, Any]:
         """
-        The view that is looked at closely, and its page: the first that shows anything, else the default one.
+        The view that is examined, and its page: the first that shows anything, or else the default one.
 
         :raises BiginError: if the default view is refused, and the other shows nothing.
         """
@@ -110,10 +110,10 @@ class Sent:
     :param mail: the mail, with its marker.
     :param marker: its marker.
     :param posted_at: when it was sent, in epoch seconds by Bigin's clock.
-    :param message_id: its id, as *Send mail* gave it.
-    :param verdict: what would be believed if that answer had been lost.
-    :param seconds: how long it was looked for.
-    :param email: its entry in the list; None if it is not seen there.
+    :param message_id: its id, as returned by *Send mail*.
+    :param verdict: what would be concluded if that response had been lost.
+    :param seconds: how long the search took.
+    :param email: its entry in the list; None if it does not appear there.
     :param content: as Bigin shows it; None if it cannot be read.
     """
 
@@ -131,7 +131,7 @@ class Sent:
 
 
 def scopes(account: Account) -> Answer:
-    """Which scopes does the token have?"""
+    """Find out which scopes the token has."""
     others = {scope: verdict for scope, verdict in account.granted.items() if verdict != "granted"}
     return Answer(
         ", ".join(f"{scope} {verdict}" for scope, verdict in others.items()) or "all granted",
@@ -140,7 +140,7 @@ def scopes(account: Account) -> Answer:
 
 
 def from_addresses(account: Account) -> Answer:
-    """Under which key are the addresses listed that mails may be sent from?"""
+    """Find out which key lists the addresses that mails may be sent from."""
     answer = account.hook.run("GET", "settings/emails/actions/from_addresses")
     keys = answer if isinstance(answer, Mapping) else ()
     key = next((key for key in FROM_ADDRESSES_KEYS if key in keys), "unknown")
@@ -156,17 +156,17 @@ def from_addresses(account: Account) -> Answer:
 
 
 def clock(account: Account) -> Answer:
-    """Does Bigin tell the time?"""
+    """Find out whether Bigin tells the time."""
     client = account.hook.get_conn()
     time = client.server_time()
     if time is None:
         return Answer(
-            "no Date that makes sense",
-            f"Times are told by this machine's clock, which may be {CLOCK_SKEW:.0f} s off: keep it right.",
+            "no plausible Date",
+            f"Times are by this machine's clock, which may be {CLOCK_SKEW:.0f} s off: keep it accurate.",
         )
     return Answer(
-        f"Bigin's less this machine's: {round(time - client.clock.time())} s",
-        "Times are told by Bigin's clock.",
+        f"Bigin's minus this machine's: {round(time - client.clock.time())} s",
+        "Times are by Bigin's clock.",
     )
 
 
@@ -174,7 +174,7 @@ def clock(account: Account) -> Answer:
 
 
 def views(listing: Listing) -> Answer:
-    """Which views does the list have, and do they show anything?"""
+    """Find out which views the list has, and whether they show anything."""
     default, sent, scheduled = (listing.pages[view] for view in (*VIEWS, SCHEDULED_VIEW))
     meanings = []
     if isinstance(default, BiginError):
@@ -182,7 +182,7 @@ def views(listing: Listing) -> Answer:
     if isinstance(sent, BiginError):
         meanings.append("Only the default view is read.")
     elif number_of(sent) and not number_of(default):
-        meanings.append("The default view hides what was sent; both are read.")
+        meanings.append("The default view hides sent mails; both are read.")
     if isinstance(scheduled, BiginError):
         meanings.append("A scheduled mail whose answer is lost is not found.")
     told = [f"{view or 'default'}: {_page_told(page)}" for view, page in listing.pages.items()]
@@ -190,13 +190,13 @@ def views(listing: Listing) -> Answer:
 
 
 def list_key(listing: Listing) -> Answer:
-    """Under which key is the list, and what does it tell of itself?"""
+    """Find out which key holds the list, and what the list says about itself."""
     _, page = listing.shown
     gap = read_entries(page)[1]
     if not isinstance(page, Mapping):
         return Answer(
-            "empty" if page is None else "no object",
-            _because(gap) or "More is seen with --send-to, or with a default record that has e-mails.",
+            "empty" if page is None else "not an object",
+            _because(gap) or "To see more, use --send-to or a default record that has e-mails.",
         )
     info = page.get("info")
     key = next((key for key in LIST_KEYS if key in page), None)
@@ -209,7 +209,7 @@ def list_key(listing: Listing) -> Answer:
 
 
 def paging(listing: Listing) -> Answer:
-    """How does the list go on?"""
+    """Find out how the list continues."""
     view, page = listing.shown
     items, gap = read_entries(page)
     position, no_way_on = (None, gap) if gap else next_position(page, len(items))
@@ -218,7 +218,7 @@ def paging(listing: Listing) -> Answer:
     if position is None:
         return Answer(
             f"one page of {len(items)}",
-            "How a longer one goes on is seen with a default record that has more than ten e-mails.",
+            "To see how a longer list continues, use a default record with more than ten e-mails.",
         )
     walk = list(islice(email_pages(listing.client, listing.record, views=(view,)), 2))
     more = sum(len(step.emails) for step in walk[1:])
@@ -229,7 +229,7 @@ def paging(listing: Listing) -> Answer:
 
 
 def entries(listing: Listing) -> Answer:
-    """What does the list tell of each e-mail?"""
+    """Find out what the list says about each e-mail."""
     view, page = listing.shown
     items = read_entries(page)[0]
     if not items:
@@ -250,14 +250,14 @@ def entries(listing: Listing) -> Answer:
     ]
     return Answer(
         "; ".join(told),
-        f"Not to be read: {', '.join(unread)}. Without its marker a mail leaves doubt."
+        f"Unreadable: {', '.join(unread)}. Without its marker, a mail leaves doubt."
         if unread
-        else "If need be, a mail can be recognized by subject, recipients and time.",
+        else "If necessary, a mail can be recognized by subject, recipients and time.",
     )
 
 
 def single_mail(listing: Listing) -> Answer:
-    """Can a single e-mail be read, with its content?"""
+    """Find out whether a single e-mail can be read with its content."""
     view, page = listing.shown
     emails = (parse_email(item, view=view) for item in read_entries(page)[0])
     message_id = next((email.message_id for email in emails if email.message_id), None)
@@ -270,7 +270,7 @@ def single_mail(listing: Listing) -> Answer:
     has_content = isinstance(single.get("content"), str)
     return Answer(
         f"{'with' if has_content else 'without'} content; {names(single)}",
-        "Markers can be read; with --send-to it is seen whether they are kept." if has_content else BY_LOOKS,
+        "Markers can be read; --send-to shows whether they are kept." if has_content else BY_LOOKS,
     )
 
 
@@ -278,7 +278,7 @@ def single_mail(listing: Listing) -> Answer:
 
 
 def entry(sent: Sent) -> Answer:
-    """How does the list show a mail?"""
+    """Find out how the list shows a mail."""
     if sent.email is None:
         return Answer(f"not seen for {sent.seconds:.0f} s")
     same = {
@@ -290,13 +290,13 @@ def entry(sent: Sent) -> Answer:
     others = [name for name, is_same in same.items() if not is_same]
     time = sent.email.time
     return Answer(
-        f"seen after {sent.seconds:.0f} s; other than sent: {', '.join(others) or 'nothing'};"
-        f" its time: {'unknown' if time is None else f'{round(time - sent.posted_at)} s after it left'}"
+        f"seen after {sent.seconds:.0f} s; changed: {', '.join(others) or 'nothing'};"
+        f" its time: {'unknown' if time is None else f'{round(time - sent.posted_at)} s after it was sent'}"
     )
 
 
 def content(sent: Sent) -> Answer:
-    """What does Bigin leave of a mail's content?"""
+    """Find out what Bigin keeps of a mail's content."""
     if sent.content is None:
         return Answer("not readable", BY_LOOKS)
     digests = Digests(sent.marker.send)
@@ -304,12 +304,12 @@ def content(sent: Sent) -> Answer:
     is_same = digests.content(sent.content) == digests.content(sent.mail.content)
     return Answer(
         f"marker {'kept' if is_kept else 'lost'}, the rest {'unchanged' if is_same else 'rewritten'}",
-        "Markers are kept: nothing else is taken for a mail." if is_kept else BY_LOOKS,
+        "Markers are kept: no other e-mail is mistaken for it." if is_kept else BY_LOOKS,
     )
 
 
 def lost_answer(sent: Sent) -> Answer:
-    """What would be believed if the answer to this mail had been lost?"""
+    """Find out what would be concluded if the response to this mail had been lost."""
     verdict = sent.verdict
     if isinstance(verdict, Found) and verdict.by_marker:
         return Answer("found by its marker", "A lost answer is settled by proof.")
@@ -318,7 +318,7 @@ def lost_answer(sent: Sent) -> Answer:
     if isinstance(verdict, Absent):
         return Answer(
             "absent, although it was sent",
-            'The list does not tell, and a retry would send it again: set on_unknown_outcome="fail".',
+            'The list is not reliable, and a retry would send it again: set on_unknown_outcome="fail".',
         )
     if isinstance(verdict, InDoubt):
         # What follows a colon is Bigin's own text.
@@ -345,11 +345,11 @@ OF_A_LIST: Mapping[str, Callable[[Listing], Answer]] = {
 }
 
 
-# ---- in words ----
+# ---- wording ----
 
 
 def names(found: Iterable[Any]) -> str:
-    """List names of the API; what does not look like one, such as an id or an address, is not shown."""
+    """List names of the API; anything else, such as an id or an address, is not shown."""
     known = {
         name if re.fullmatch(r"[A-Za-z]\w{0,59}", name, re.ASCII) else "(another)" for name in map(str, found)
     }
@@ -357,13 +357,13 @@ def names(found: Iterable[Any]) -> str:
 
 
 def refusal(error: BiginError) -> str:
-    """Name an error without its text, which may quote anything."""
+    """Describe an error without its text, which may quote anything."""
     name = names([error.code or type(error).__name__])
     return name if error.status is None else f"{name} (HTTP {error.status})"
 
 
 def number_of(page: Any) -> int:
-    """Return how many e-mails a page shows; one that is refused shows none."""
+    """Return how many e-mails a page shows; a refused page shows none."""
     return 0 if isinstance(page, BiginError) else len(read_entries(page)[0])
 
 
@@ -378,7 +378,7 @@ def _because(gap: str | None) -> str:
 
 
 def _kind(value: Any) -> str:
-    """Name the kind of a JSON value, as far as it is of interest."""
+    """Return the kind of a JSON value, as far as it matters."""
     kind = {type(None): "null", list: "array", dict: "object"}.get(type(value), "another")
     return kind if value or value is None else f"empty {kind}"
 

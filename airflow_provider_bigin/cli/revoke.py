@@ -1,4 +1,4 @@
-"""``revoke``: the end of a refresh token."""
+"""``revoke``: revoke the refresh token of a connection."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from airflow_provider_bigin.hooks.token_cache import configured_token_cache
 
 
 def revoke(options: Namespace) -> None:
-    """End the refresh token of a connection; the connection stays, without use."""
+    """Revoke the refresh token of a connection; the connection is kept, but no longer works."""
     try:
         settings = get_hook(options.conn_id).settings
-    except Exception as error:  # there is no such connection, or it makes no sense
+    except Exception as error:  # there is no such connection, or it is not valid
         raise SystemExit(str(error)) from None
     if settings.credentials is None:
         raise SystemExit(f"Connection {options.conn_id!r} has no refresh token.")
@@ -31,10 +31,10 @@ def revoke(options: Namespace) -> None:
 
 def end_refresh_token(credentials: Credentials, *, timeout: float = DEFAULT_TIMEOUT) -> str:
     """
-    End a refresh token, and empty the token cache of what was made from it.
+    Revoke a refresh token, and remove what was made from it from the token cache.
 
-    :return: what became of the token, as the end of a sentence.
-    :raises SystemExit: if that cannot be told.
+    :return: what happened to the token, as the end of a sentence.
+    :raises SystemExit: if that is not known.
     """
     try:
         with new_session() as session:
@@ -42,7 +42,7 @@ def end_refresh_token(credentials: Credentials, *, timeout: float = DEFAULT_TIME
             ended = tokens.revoke()
     except BiginError as error:
         raise SystemExit(str(error)) from None
-    return "is revoked" if ended else "was revoked already, or is not known in this data center"
+    return "was revoked" if ended else "was already revoked, or is not known in this data center"
 
 
 def _confirmed(conn_id: str) -> bool:

@@ -1,4 +1,4 @@
-"""``send-test``: one real mail, to see that it arrives."""
+"""``send-test``: send one real mail, to see that it arrives."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def send_test(options: Namespace) -> None:
             draft = replace(draft, record=hook.settings.default_record)
         message = Completion(hook)(draft)
         message_id = hook.post_mail(message.record, message.mail).message_id
-    except Exception as error:  # Bigin's, or Airflow's, such as that there is no such connection
+    except Exception as error:  # Bigin's, or Airflow's, such as for a connection that does not exist
         raise SystemExit(str(error)) from None
     mail = hook.get_conn().outgoing(message.mail)
     print(f"Sent {mail.summary}: {', '.join(map(str, mail.to))}.")
-    print(f"It is mail {message_id} of {message.record}.")
+    print(f"Its id is {message_id}, and it is filed under {message.record}.")

@@ -245,7 +245,7 @@ def test_who_overwrites_is_asked_whether_to_revoke_the_old_token(
     results, printed = on_a_database(commands, typed)
     assert (results["adding"], results["again"]) == (0, 0)
     assert printed.count("Revoke the old refresh token?") == 1
-    assert ("The old refresh token is revoked." in printed) == revoked == sandbox.counts()["revoke"]
+    assert ("The old refresh token was revoked." in printed) == revoked == sandbox.counts()["revoke"]
     _, login, password, _, extra = results["new"]
     connection = {"conn_type": "bigin", "login": login, "password": password, "extra": extra}
     monkeypatch.setenv("AIRFLOW_CONN_NEW", json.dumps(connection))

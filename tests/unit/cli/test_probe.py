@@ -146,7 +146,7 @@ def test_from_addresses(ask, settings, told):
 @pytest.mark.parametrize("skew", [0, 3600])
 def test_the_clock(ask, skew):
     told = ask(date_skew=skew)["clock"]
-    assert told.endswith(" s -> Times are told by Bigin's clock.")
+    assert told.endswith(" s -> Times are by Bigin's clock.")
     # A `Date` has whole seconds, and is trusted even from a response that took several.
     assert skew - 10 < seconds(told, "machine's: ") < skew + 10
 
@@ -154,7 +154,7 @@ def test_the_clock(ask, skew):
 @pytest.mark.parametrize("date", ["missing", "nonsense"])
 def test_no_clock(ask, date):
     told = ask(date=date)["clock"]
-    assert told.startswith("no Date that makes sense -> Times are told by this machine's clock")
+    assert told.startswith("no plausible Date -> Times are by this machine's clock")
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_no_clock(ask, date):
     [
         ({}, "default: 10 on its first page, sent_from_crm: 10 on its first page, scheduled_in_crm: 0"),
         ({"emails_default_empty": True}, "default: 0 on its first page"),
-        ({"emails_default_empty": True}, "The default view hides what was sent; both are read."),
+        ({"emails_default_empty": True}, "The default view hides sent mails; both are read."),
         ({"emails_type": False}, "sent_from_crm: refused, INVALID_DATA (HTTP 400)"),
         ({"emails_type": False}, "Only the default view is read. A scheduled mail"),
         ({"emails_outage": "plan"}, "default: refused, FEATURE_NOT_SUPPORTED (HTTP 400)"),
@@ -223,9 +223,7 @@ def test_a_page_that_is_named_and_shows_nothing_leaves_doubt(ask, sandbox, mails
 
 def test_without_e_mails_it_says_how_to_see_more(ask):
     report = ask()
-    assert (
-        report["list"] == "empty -> More is seen with --send-to, or with a default record that has e-mails."
-    )
+    assert report["list"] == "empty -> To see more, use --send-to or a default record that has e-mails."
     assert report["paging"].startswith("one page of 0 -> ")
     assert (report["entries"], report["single mail"]) == ("none", "not asked: the list shows none with an id")
 
@@ -239,8 +237,8 @@ def test_without_e_mails_it_says_how_to_see_more(ask):
         ({"emails_empty": "array"}, "cc: empty array; linked_record: empty array"),
         ({"emails_empty": "object"}, "cc: empty object; linked_record: empty object"),
         ({"emails_rounding": 60}, "whole minutes"),
-        ({"emails_utc_offset": None}, "Not to be read: time. Without its marker a mail leaves doubt."),
-        ({"emails_missing": ["message_id", "to"]}, "Not to be read: message_id, people."),
+        ({"emails_utc_offset": None}, "Unreadable: time. Without its marker, a mail leaves doubt."),
+        ({"emails_missing": ["message_id", "to"]}, "Unreadable: message_id, people."),
     ],
 )
 def test_entries(ask, mails, settings, told):
@@ -258,7 +256,7 @@ def test_the_states_of_a_mail_are_named(ask, sandbox):
     ("settings", "told"),
     [
         ({}, "with content; attachments cc content from"),
-        ({}, "Markers can be read; with --send-to it is seen whether they are kept."),
+        ({}, "Markers can be read; --send-to shows whether they are kept."),
         (
             {"single_mail": False},
             "refused: INVALID_URL_PATTERN (HTTP 404) -> Mails are recognized by subject",
@@ -309,10 +307,10 @@ def test_the_content_of_the_mail(ask, settings, told):
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        ({}, "other than sent: nothing;"),
-        ({"rewrite_sender": True}, "other than sent: sender;"),
-        ({"reorder_recipients": True}, "other than sent: recipients;"),
-        ({"emails_subject_length": 5}, "other than sent: subject;"),
+        ({}, "changed: nothing;"),
+        ({"rewrite_sender": True}, "changed: sender;"),
+        ({"reorder_recipients": True}, "changed: recipients;"),
+        ({"emails_subject_length": 5}, "changed: subject;"),
         ({"emails_utc_offset": None}, "its time: unknown"),
     ],
 )

@@ -27,7 +27,7 @@ def test_a_revoked_connection_is_of_no_use(run, connect, sandbox, monkeypatch, a
     answer(monkeypatch, "y\n")
     output, exit_code = run("revoke", CONN_ID, *arguments)
     assert exit_code == 0
-    assert "is revoked" in output
+    assert "was revoked" in output
     assert "revoked" in run("check", CONN_ID)[1]
 
 
@@ -36,7 +36,7 @@ def test_what_is_revoked_twice_was_revoked_already(run, connect, sandbox):
     run("revoke", CONN_ID, "--yes")
     output, exit_code = run("revoke", CONN_ID, "--yes")
     assert exit_code == 0
-    assert "was revoked already" in output
+    assert "was already revoked" in output
 
 
 def test_a_token_that_is_not_known_is_not_quoted(run, connect, sandbox):

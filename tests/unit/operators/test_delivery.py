@@ -35,7 +35,7 @@ def test_success_says_what_was_sent_by_whom_and_when(make_instance, sandbox, cap
     message_id = make_instance(cc="cc@example.org", scheduled_time="2027-01-01T08:00:00+01:00").run()
     assert (
         "Sent 'Hello' from ada@example.com to 2 recipients, scheduled for 2027-01-01T08:00:00+01:00."
-        f" It is mail {message_id} of Contacts 5000000000000000101."
+        f" Its id is {message_id}, and it is filed under Contacts 5000000000000000101."
     ) in caplog.text
 
 
