@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-#: Maximum nesting depth of a response's lists and objects; Bigin's have less than ten levels.
+#: Maximum nesting depth of a response's lists and objects; Bigin's have fewer than ten levels.
 MAX_DEPTH = 50
 #: Maximum characters of an id.
 MAX_ID_LENGTH = 500

@@ -600,10 +600,10 @@ def _sent_mail(answer: Any, mail: Mail, request: str) -> SentMail:
     if message_id is None:
         error = BiginServerError("the response has no message_id", request=request)
         raise _outcome_unknown(error, request) from error
-    told = details.get("blocked_email_addresses")
+    reported = details.get("blocked_email_addresses")
     blocked = tuple(
         (excerpt(str(item.get("email"))), excerpt(str(item.get("reason") or "no reason given")))
-        for item in (told[:MAX_BLOCKED] if isinstance(told, list) else ())
+        for item in (reported[:MAX_BLOCKED] if isinstance(reported, list) else ())
         if isinstance(item, Mapping)
     )
     if {address.email.casefold() for address in mail.to} <= {email.casefold() for email, _ in blocked}:

@@ -256,8 +256,10 @@ def error_from_answer(
             "the response is not one of Bigin's", status=status, request=request, retry_after=retry_after
         )
     code = _text_or_none(item.get("code"), MAX_CODE_LENGTH)
-    told = item.get("details")
-    details = {str(name): _short(value) for name, value in told.items()} if isinstance(told, Mapping) else {}
+    given = item.get("details")
+    details = (
+        {str(name): _short(value) for name, value in given.items()} if isinstance(given, Mapping) else {}
+    )
     message = _text_or_none(item.get("message")) or "Bigin does not say why"
     error_class = _error_class(status, code, message, details, no_credits_left=no_credits_left)
     if error_class is BiginNotFoundError and code == "INVALID_DATA":

@@ -113,8 +113,8 @@ def judge(entry: Mapping[str, Any], wanted: Collection[str]) -> str | None:
 
 def bounce_reason(bounce: Mapping[str, Any]) -> str:
     """Say why a mail bounced, in Bigin's words."""
-    told = (bounce.get("bounced_reason"), bounce.get("category"), bounce.get("sub_category"))
-    reason, *kinds = (excerpt(str(part)) if part else "" for part in told)
+    parts = (bounce.get("bounced_reason"), bounce.get("category"), bounce.get("sub_category"))
+    reason, *kinds = (excerpt(str(part)) if part else "" for part in parts)
     kind = ", ".join(filter(None, kinds))
     return (f"{reason} ({kind})" if reason and kind else reason or kind) or "Bigin gives no reason"
 
