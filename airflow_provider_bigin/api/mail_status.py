@@ -107,7 +107,7 @@ def judge(entry: Mapping[str, Any], wanted: Collection[str]) -> str | None:
     if bounce is not None and BOUNCED not in wanted:
         raise BiginMailBouncedError(f"the mail {entry.get('message_id')} bounced: {bounce_reason(bounce)}")
     reached = states.intersection(wanted)
-    log.info("The mail is %s.", excerpt(", ".join(sorted(states))) or "in no known state")
+    log.info("The mail is %s.", excerpt(", ".join(sorted(states))) or "in an unknown state")
     return min(reached) if reached else None
 
 
