@@ -1,1 +1,1 @@
-"""What people wrote becomes messages, which :mod:`airflow_provider_bigin.delivery` sends."""
+"""Turn what people wrote into messages for :mod:`airflow_provider_bigin.delivery` to send."""

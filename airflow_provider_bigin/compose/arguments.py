@@ -1,4 +1,4 @@
-"""The fields of a mail, and the checked draft that they make."""
+"""The fields of a mail, and the checked draft that is built from them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from airflow_provider_bigin.api.files import File
     from airflow_provider_bigin.delivery.message import Draft
 
-#: The arguments that make a mail, wherever one is made: of operators and notifier, and of rows.
+#: The arguments that make up a mail, in the operators, the notifier, and rows alike.
 MAIL_FIELDS = (
     "record_id",
     "module",
@@ -32,7 +32,7 @@ MAIL_FIELDS = (
 
 
 def mail_arguments(holder: Any) -> dict[str, Any]:
-    """Take the fields of a mail from the operator or notifier that has them as attributes."""
+    """Return the fields of a mail from the attributes of an operator or notifier."""
     return {name: getattr(holder, name) for name in MAIL_FIELDS}
 
 
@@ -44,14 +44,14 @@ def compose_draft(
     may_be_empty: bool = False,
 ) -> Draft:
     """
-    Check the fields of a mail and make its draft, without any request.
+    Check the fields of a mail and build its draft, without making any request.
 
-    :param fields: :data:`MAIL_FIELDS`, of which ``files`` and ``images`` are not used. Without a
-        ``record_id`` the mail is filed under the record of the first recipient.
-    :param files: to be uploaded and attached.
-    :param images: to be uploaded and shown, by their names in the content.
-    :param may_be_empty: whether a mail without content is meant.
-    :raises BiginValidationError: naming the field and the offending part.
+    :param fields: :data:`MAIL_FIELDS`; ``files`` and ``images`` are ignored. Without a ``record_id``, the
+        mail is filed under the record of the first recipient.
+    :param files: files to upload and attach.
+    :param images: images to upload and show, keyed by their names in the content.
+    :param may_be_empty: whether a mail without content is allowed.
+    :raises BiginValidationError: if a field is invalid; names the field and the offending part.
     """
     from airflow_provider_bigin.api.mail import Mail
     from airflow_provider_bigin.api.records import RecordSearch, parse_module, read_record
@@ -61,7 +61,7 @@ def compose_draft(
     others = ("record_id", "module", "files", "images")
     mail = Mail.compose(**{name: fields[name] for name in MAIL_FIELDS if name not in others})
     if not mail.content.strip() and not may_be_empty:
-        raise BiginValidationError("content: it is empty; give the text of the mail, or a template file")
+        raise BiginValidationError("content: it is empty; pass the text of the mail or a template file")
     check_images(mail, images)
     record = (
         RecordSearch(parse_module(fields["module"]), mail.to[0].email.casefold())

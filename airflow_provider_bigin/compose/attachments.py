@@ -1,4 +1,4 @@
-"""Paths of files and images; those that rows or other tasks name, only below the folder that is allowed."""
+"""Paths of files and images; rows and other tasks may only name those below the allowed folder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from airflow_provider_bigin.hooks.paths import list_paths, to_path, to_paths
 if TYPE_CHECKING:
     from airflow_provider_bigin.api.files import File
 
-#: Without control characters: Airflow's path drops some of them, which makes ``..`` of what was none.
+#: No control characters: Airflow's path drops some of them, which can turn something else into ``..``.
 _URL = re.compile(r"(?P<place>[^:/\x00-\x1f]+://[^/\x00-\x1f]*)/(?P<path>[^\x00-\x1f]*)")
 
 
@@ -23,15 +23,15 @@ def read_files(value: Any, root: Any, *, is_data: bool) -> list[File]:
     """
     Read ``files``.
 
-    :param value: as :func:`~airflow_provider_bigin.hooks.paths.to_paths` takes it.
+    :param value: anything that :func:`~airflow_provider_bigin.hooks.paths.to_paths` accepts.
     :param root: see :func:`files_below`.
-    :param is_data: whether somebody else than the DAG's author names them.
+    :param is_data: whether the paths come from someone other than the DAG's author.
     """
     return files_below(value, root) if is_data else to_paths(value, "files")
 
 
 def read_images(value: Any, root: Any, *, is_data: bool) -> dict[str, File]:
-    """Read ``images``, by name; otherwise as :func:`read_files`."""
+    """Read ``images``, keyed by name; otherwise like :func:`read_files`."""
     return {
         name: files_below([path], root, "images")[0] if is_data else to_path(path, "images")
         for name, path in named_images(value).items()
@@ -40,19 +40,19 @@ def read_images(value: Any, root: Any, *, is_data: bool) -> dict[str, File]:
 
 def files_below(value: Any, root: Any, field: str = "files") -> list[File]:
     """
-    Read one path or several that somebody else than the DAG's author names.
+    Read one or more paths that come from someone other than the DAG's author.
 
-    :param value: as :func:`~airflow_provider_bigin.hooks.paths.to_paths` takes it; relative paths are below
-        ``root``.
+    :param value: anything that :func:`~airflow_provider_bigin.hooks.paths.to_paths` accepts; relative paths
+        are resolved against ``root``.
     :param root: directory, or URL prefix such as ``s3://conn@bucket/reports``.
-    :param field: the name of the argument, for the error.
+    :param field: name of the argument, for error messages.
     :raises BiginValidationError: if something is not a path, or not below ``root`` once links are resolved,
         or if there is no ``root``.
     """
     paths = [_plain(path) for path in list_paths(value, field)]
     if paths and root in (None, ""):
         raise BiginValidationError(
-            f"{field}: rows and outputs of other tasks name files only below files_root, which is not set"
+            f"{field}: rows and outputs of other tasks can only name files below files_root, which is not set"
         )
     return [_file_below(path, _plain(root), field) for path in paths]
 
@@ -65,16 +65,16 @@ def _file_below(path: str, root: str, field: str) -> File:
 
 
 def _local_below(path: str, root: Path) -> File | None:
-    """Return the file that the path leads to, without links: one that is set later leads nowhere else."""
+    """Return the file with all links resolved, so that changing a link later cannot redirect it."""
     try:
         file = (root / path).resolve()
-    except (OSError, RuntimeError, ValueError):  # too long, links in a circle, a NUL
+    except (OSError, RuntimeError, ValueError):  # too long, circular links, a NUL character
         return None
     return file if "://" not in path and root in file.parents else None
 
 
 def _object_below(path: str, root: str) -> File | None:
-    """Object storage has no links, but some of it follows ``..``, and fsspec chains URLs with ``::``."""
+    # Object storage has no links, but some of it follows `..`, and fsspec chains URLs with `::`.
     base = _URL.fullmatch(f"{root.rstrip('/')}/")
     url = _URL.fullmatch(path if "://" in path else f"{root.rstrip('/')}/{path}")
     if not base or not url or url["place"] != base["place"] or not url["path"].startswith(base["path"]):
@@ -88,5 +88,5 @@ def _object_below(path: str, root: str) -> File | None:
 
 
 def _plain(path: Any) -> str:
-    """Write a path as text, one of a local file without its scheme. Nothing is made of it yet."""
+    """Return a path as text, without the scheme of a local file. It is not resolved yet."""
     return re.sub(r"^(file|local)://", "", str(path))

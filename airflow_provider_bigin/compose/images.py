@@ -1,4 +1,4 @@
-"""The images that a mail shows in its text, by the names that its author gives them."""
+"""The images that a mail shows in its text, by the names that its author gave them."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from airflow_provider_bigin.api.text import quoted
 
 def named_images(value: Any) -> dict[str, Any]:
     """
-    Read the argument ``images``, without looking at the paths.
+    Read the ``images`` argument, without looking at the paths.
 
-    :param value: path by name; None and ``""`` are no images.
+    :param value: dict of paths by name; None and ``""`` mean no images.
     :raises BiginValidationError: if it is anything else.
     """
     if value is None or value == "":
@@ -28,27 +28,27 @@ def named_images(value: Any) -> dict[str, Any]:
 
 def check_images(mail: Mail, images: Collection[str]) -> None:
     """
-    Make sure that a mail shows all of its images and no others.
+    Check that a mail shows all of its images and no others.
 
-    :raises BiginValidationError: naming the one.
+    :raises BiginValidationError: if it does not; names the image.
     """
     shown = image_names(mail.content) if mail.mail_format == "html" else set()
     if unknown := shown.difference(images):
         raise BiginValidationError(
-            f'content: it shows an image {quoted(min(unknown))} (src="cid:...") that images does not name'
+            f'content: it shows the image {quoted(min(unknown))} (src="cid:..."), which is not in images'
         )
     if unused := set(images) - shown:
         raise BiginValidationError(
-            f'images: {quoted(min(unused))} is not shown; put <img src="cid:..."> with its name into the'
+            f'images: {quoted(min(unused))} is not shown; put <img src="cid:..."> with its name in the'
             " content of an html mail, or leave it out"
         )
 
 
 def with_uploaded(mail: Mail, addresses: Mapping[str, str]) -> Mail:
     """
-    Let a mail show the images that were uploaded for it.
+    Return a mail that shows the images that were uploaded for it.
 
-    :param addresses: by name, of all its images.
+    :param addresses: addresses of all its images, by name.
     :raises BiginValidationError: if the addresses make it too long.
     """
     if not addresses:
@@ -56,7 +56,7 @@ def with_uploaded(mail: Mail, addresses: Mapping[str, str]) -> Mail:
     content = with_addresses(mail.content, addresses)
     if len(content) > MAX_CONTENT_LENGTH:
         raise BiginValidationError(
-            f"content: {len(content):,} characters with the addresses of its images, but Bigin allows"
-            f" {MAX_CONTENT_LENGTH:,}"
+            f"content: it has {len(content):,} characters with the addresses of its images, but Bigin allows"
+            f" only {MAX_CONTENT_LENGTH:,}"
         )
     return replace(mail, content=content)

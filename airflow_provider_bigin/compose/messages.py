@@ -1,4 +1,4 @@
-"""Drafts become messages: what takes requests, each of them made once however many mails need it."""
+"""Turn drafts into messages with the requests that takes, each made once however many mails need it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Call = Callable[[Callable[[], Any]], Any]
 
 @dataclass(frozen=True)
 class _Named:
-    """A file by its name: not all of Airflow's path objects have a hash."""
+    """A file, compared by its name: not all of Airflow's path objects are hashable."""
 
     name: str
     file: File = field(compare=False)
@@ -34,11 +34,12 @@ class _Named:
 
 class Completion:
     """
-    Complete drafts: find the record, upload the files, add the default sender. Safe to use from several
-    threads.
+    Complete drafts: find the record, upload the files, add the default sender.
 
-    :param hook: finds, uploads and knows the default sender.
-    :param call: makes one of the calls to Bigin; a limiter's, where several are made at a time.
+    Safe to use from several threads.
+
+    :param hook: the hook that searches, uploads, and knows the default sender.
+    :param call: makes one call to Bigin; a limiter's ``call`` where several run at a time.
     """
 
     def __init__(self, hook: BiginHook, call: Call = lambda function: function()) -> None:
@@ -48,7 +49,7 @@ class Completion:
         self._upload_anew: Callable[[_Named], str] = lambda named: call(
             lambda: hook.get_conn().upload_files([named.file])[0]
         )
-        #: Once for all mails, until Bigin refuses an id: then once for each.
+        #: Once for all mails until Bigin refuses an id, then once for each.
         self._upload: Callable[[_Named], str] = SingleFlightCache(self._upload_anew)
         self._upload_image: SingleFlightCache[_Named, str] = SingleFlightCache(
             lambda named: call(lambda: hook.get_conn().upload_image(named.file))
@@ -69,15 +70,15 @@ class Completion:
 
     def check_files(self, draft: Draft) -> None:
         """
-        Make sure that a draft's files can be attached, and its images shown; each is looked at once.
+        Check that a draft's files can be attached and its images shown; look at each only once.
 
-        :raises BiginValidationError: naming the file.
+        :raises BiginValidationError: if one cannot; names the file.
         """
         self._check((_named(draft.files), _named(draft.images.values()), len(draft.mail.attachments)))
 
     def locate(self, record: RecordRef | RecordSearch) -> RecordRef:
         """
-        Return a record, searched for if need be.
+        Return a record, searching for it if necessary.
 
         :raises BiginError: if it is not found, or is not the only one.
         """
@@ -85,13 +86,13 @@ class Completion:
 
     def check(self, draft: Draft) -> Message:
         """
-        Complete a draft but for files and images, which are only looked at.
+        Complete a draft except for its files and images, which are only checked.
 
-        :raises BiginError: if no file is there, or no record has the address.
+        :raises BiginError: if a file is missing, or no record has the address.
         """
         self.check_files(draft)
         if not draft.mail.subject.strip():
-            self._warn("subject: it is empty, and a mail goes out without one.")
+            self._warn("subject: it is empty, so a mail goes out without one.")
         record = self.locate(draft.record)
         mail = draft.mail
         return Message(record, replace(mail, sender=mail.sender or self._default_sender(None)))
@@ -100,7 +101,7 @@ class Completion:
         """
         Make the requests that a draft needs.
 
-        :raises BiginError: if one fails, no file is there, or no record has the address.
+        :raises BiginError: if one fails, a file is missing, or no record has the address.
         """
         message = self.check(draft)
         mail = with_uploaded(
@@ -111,10 +112,10 @@ class Completion:
 
     def renew(self, message: Message) -> Message:
         """
-        Upload the files of a message again: Bigin refused an id. All that follow get ids of their own, too.
+        Upload a message's files again after Bigin refused an id; later messages get their own ids, too.
 
         :raises BiginError: if that fails.
-        :raises OSError: if a file cannot be read any more.
+        :raises OSError: if a file can no longer be read.
         """
         self._warn(
             "files: Bigin refused the id of an uploaded file; from now on each mail gets its own upload."

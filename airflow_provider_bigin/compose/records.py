@@ -1,4 +1,4 @@
-"""The one record that has an address."""
+"""Finding the one record that has an address."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 def find_record(hook: BiginHook, search: RecordSearch) -> RecordRef:
     """
-    Find the record of a module that has an e-mail address, in any of its fields.
+    Find the record of a module that has an e-mail address in any of its fields.
 
-    :raises BiginNotFoundError: if no record has it, or several have.
+    :raises BiginNotFoundError: if no record has it, or several do.
     :raises BiginError: if the search fails. It needs the scope ``ZohoSearch.securesearch.READ``.
     """
-    # Whether there are more than two need not be known.
+    # It does not matter whether there are more than two.
     found = list(islice(hook.search_records(search.module, email=search.email, fields="id"), 2))
     if len(found) != 1:
         number = "several records have" if found else "no record has"

@@ -1,4 +1,4 @@
-"""Rows: what tells them apart, what they may name, and the draft that each of them makes."""
+"""Rows: what tells them apart, which fields they may set, and the drafts built from them."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from airflow_provider_bigin.compose.templates import RowTemplates
     from airflow_provider_bigin.delivery.message import Draft
 
-#: How deep a row is looked into to tell it from others.
+#: Levels of nesting that are compared to tell rows apart.
 MAX_DEPTH = 30
-#: How alike a key and a field are that it may be meant for: ``subjct`` is, ``topic`` and ``id`` are not.
+#: Similarity from which a key counts as a misspelled field: ``subjct`` does, ``topic`` and ``id`` do not.
 TYPO_SIMILARITY = 0.8
-#: Keys of rows that are compared, and the length of those.
+#: How many keys of rows are checked for typos, and their maximum length.
 MAX_KEYS = 1000
 MAX_KEY_LENGTH = 30
 
@@ -40,25 +40,25 @@ log = logging.getLogger(__name__)
 
 def read_rows(mails: Any, columns: Sequence[str] = ()) -> list[Any]:
     """
-    Read the rows that an upstream task or a callable gave.
+    Read the rows that an upstream task or a callable returned.
 
-    :param columns: names of the values of rows that are lists, as those of a database are.
+    :param columns: names for the values of rows that are lists, such as rows from a database.
     :raises BiginValidationError: if these are not rows.
     """
     if isinstance(mails, Iterable) and not isinstance(mails, (str, bytes, bytearray, Mapping)):
         return [_named(row, columns) for row in mails]
-    hint = "; give the upstream task's output itself, not a template" if isinstance(mails, str) else ""
-    raise BiginValidationError(f"mails: {type(mails).__name__} instead of a list of rows{hint}")
+    hint = "; pass the upstream task's output itself, not a template" if isinstance(mails, str) else ""
+    raise BiginValidationError(f"mails: expected a list of rows, got {type(mails).__name__}{hint}")
 
 
 def _named(row: Any, columns: Sequence[str]) -> Any:
-    """Name the values of a row that is a list; one of another length stays, to fail alone."""
+    """Name the values of a row that is a list; leave one of the wrong length as it is, to fail alone."""
     is_list = isinstance(row, (list, tuple)) and columns
     return dict(zip(columns, row, strict=True)) if is_list and len(row) == len(columns) else row
 
 
 def find_typos(rows: Iterable[Any]) -> list[tuple[str, str]]:
-    """Return keys of rows that look like a mail's fields but are none, each with the field."""
+    """Return the keys of rows that look like misspelled mail fields, each with the likely field."""
     keys = {key for row in rows if type(row) is dict for key in row if isinstance(key, str)}
     names = {key: re.sub(r"[\W_]+", "_", key.strip().lower()) for key in islice(keys, MAX_KEYS)}
     likely = {
@@ -74,7 +74,7 @@ class SingleMail:
     The batch of a task that sends one mail.
 
     :param draft: the mail.
-    :param completion: makes the requests that it needs.
+    :param completion: makes the requests that the mail needs.
     """
 
     def __init__(self, draft: Draft, completion: Completion) -> None:
@@ -85,13 +85,13 @@ class SingleMail:
         return 1
 
     def row(self, position: int) -> str:
-        """Write down the mail's record and people: with others, it is another mail."""
+        """Describe the mail by its record and people: a change in either makes it a different mail."""
         mail = self._draft.mail
         people = {address.email.casefold() for address in (*mail.to, *mail.cc, *mail.bcc)}
         return canonical((self._draft.record, people))
 
     def record(self, position: int) -> RecordRef | None:
-        """Return the record, if it need not be searched."""
+        """Return the record, unless it has to be searched for."""
         return self._draft.record if isinstance(self._draft.record, RecordRef) else None
 
     def draft(self, position: int) -> Draft:
@@ -103,15 +103,15 @@ class RowBatch:
     """
     The batch of a task that sends a mail for each row.
 
-    What a row holds is data: only the operator's subject and content are templates.
+    The contents of a row are data: only the operator's subject and content are templates.
 
-    :param rows: one for each mail.
-    :param arguments: :data:`MAIL_FIELDS` of the operator, for what a row does not name.
-    :param files: those that the operator attaches, where a row names none.
-    :param images: those that the operator shows, where a row names none.
+    :param rows: one row per mail.
+    :param arguments: the operator's :data:`MAIL_FIELDS`, for what a row does not set.
+    :param files: files that the operator attaches if a row names none.
+    :param images: images that the operator shows if a row names none.
     :param templates: the operator's subject and content.
-    :param row_fields: which of :data:`MAIL_FIELDS` rows may name.
-    :param files_root: below which they may name files.
+    :param row_fields: which of :data:`MAIL_FIELDS` rows may set.
+    :param files_root: directory or URL prefix below which rows may name files.
     :param completion: makes the requests that the mails need.
     """
 
@@ -128,7 +128,9 @@ class RowBatch:
         completion: Completion,
     ) -> None:
         for key, field in find_typos(rows):
-            log.warning("mails: rows have a key %s, which is not a field; is %s meant?", quoted(key), field)
+            log.warning(
+                "mails: rows have the key %s, which is not a field; did you mean %s?", quoted(key), field
+            )
         self._rows = rows
         self._arguments = arguments
         self._files = files
@@ -143,33 +145,33 @@ class RowBatch:
         return len(self._rows)
 
     def row(self, position: int) -> str:
-        """Write down what a row holds, so that it is known again wherever it stands."""
+        """Describe a row by its contents, so that it is recognized whatever its position."""
         return canonical(self._rows[position])
 
     def record(self, position: int) -> RecordRef | None:
-        """Return the record that a row names, if it does."""
+        """Return the record that a row names, if any."""
         try:
             fields = {**self._arguments, **self._rows[position]}
             return read_record(fields["module"], fields["record_id"])
-        except Exception:  # whatever a row is; to make its draft tells what is wrong with it
+        except Exception:  # the row may be anything; building its draft reports what is wrong
             return None
 
     def draft(self, position: int) -> Draft:
         """
-        Make the mail of a row.
+        Build the mail of a row.
 
-        :raises BiginValidationError: if the row is not one, or names what it may not.
-        :raises Exception: whatever a strange value in it leads to.
+        :raises BiginValidationError: if it is not a valid row, or sets a field that it may not set.
+        :raises Exception: whatever an odd value in it leads to.
         """
         row = self._rows[position]
         if not isinstance(row, Mapping):
             hint = "; name its values in the operator's columns" if isinstance(row, (list, tuple)) else ""
-            raise BiginValidationError(f"mails: the row is not a mapping but {type(row).__name__}{hint}")
+            raise BiginValidationError(f"mails: the row must be a dict, not {type(row).__name__}{hint}")
         named = [name for name in MAIL_FIELDS if name in row]
         forbidden = [name for name in named if name not in self._row_fields]
         if forbidden:
             raise BiginValidationError(
-                f"mails: the row names {', '.join(forbidden)}, which rows may not set; if they shall,"
+                f"mails: the row sets {', '.join(forbidden)}, which rows may not set; to allow it,"
                 f" add it to the operator's row_fields ({', '.join(sorted(self._row_fields))})"
             )
         fields = {**self._arguments, **{name: row[name] for name in named}}
@@ -184,10 +186,10 @@ class RowBatch:
 
 def canonical(value: Any) -> str:
     """
-    Write a value down in one way, in ASCII: the same in all processes, whatever it is.
+    Write a value of any kind as ASCII text that is the same in all processes.
 
-    So the order of a mapping or a set does not matter, and there are no addresses of memory. What cannot be
-    written down is told from others by its type only.
+    The order of a mapping or a set does not matter, and memory addresses are left out. A value that cannot
+    be written is represented by its type alone.
     """
     return _canonical(value, ())
 
@@ -201,7 +203,7 @@ def _canonical(value: Any, above: tuple[int, ...]) -> str:
         if value is None or isinstance(value, (bool, float, str)):
             return json.dumps(value)
         if isinstance(value, int):
-            return hex(value)  # to write a large one in decimal is refused
+            return hex(value)  # Python refuses to write a large one in decimal
         if isinstance(value, Mapping):
             return f"{{{','.join(sorted(f'{inner(key)}:{inner(item)}' for key, item in value.items()))}}}"
         if isinstance(value, Set):

@@ -1,4 +1,4 @@
-"""What many rows share is made once in a run: a search, an upload."""
+"""Doing once per run what many rows share, such as a search or an upload."""
 
 from __future__ import annotations
 
@@ -13,26 +13,27 @@ Value = TypeVar("Value")
 
 class SingleFlightCache(Generic[Key, Value]):
     """
-    Call a function once for each key, whichever threads ask, and keep what it returned.
+    Call a function once per key, across all threads, and keep what it returned.
 
-    What it raised is for those who asked meanwhile; the next one may have more luck.
+    What it raised goes to those who were waiting for it; the next caller tries again.
 
-    :param function: makes the value of a key.
+    :param function: returns the value for a key.
     """
 
     def __init__(self, function: Callable[[Key], Value]) -> None:
         self._function = function
         self._values: dict[Key, Value] = {}
-        self._under_way: dict[Key, Future[Value]] = {}
+        self._in_flight: dict[Key, Future[Value]] = {}
         self._lock = threading.Lock()
 
     def __call__(self, key: Key) -> Value:
+        """Return the value for a key, waiting for it if another thread is already fetching it."""
         with self._lock:
             if key in self._values:
                 return self._values[key]
-            asked = self._under_way.get(key)
-            future = self._under_way[key] = asked or Future()
-        if asked is None:
+            pending = self._in_flight.get(key)
+            future = self._in_flight[key] = pending or Future()
+        if pending is None:
             self._call(key, future)
         return future.result()
 
@@ -41,10 +42,10 @@ class SingleFlightCache(Generic[Key, Value]):
             value = self._function(key)
         except BaseException as error:
             with self._lock:
-                del self._under_way[key]
+                del self._in_flight[key]
             future.set_exception(error)
         else:
             with self._lock:
                 self._values[key] = value
-                del self._under_way[key]
+                del self._in_flight[key]
             future.set_result(value)

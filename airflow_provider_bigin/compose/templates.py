@@ -1,4 +1,4 @@
-"""Subject and content, compiled once in a run and rendered for each row."""
+"""Subject and content, compiled once per run and rendered for each row."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class RowTemplates:
     """
     The templates of a run.
 
-    In the content of an ``html`` mail all values are escaped; ``| safe`` opts out.
+    In the content of an ``html`` mail, all values are escaped; ``| safe`` opts out.
 
     :param environment: a sandboxed Jinja environment.
-    :param context: Airflow's; a row is added to it as ``mail``.
+    :param context: Airflow's context, to which each row is added as ``mail``.
     :param sources: ``subject`` and ``content``, or one of them.
-    :raises BiginValidationError: if one is not a template.
+    :raises BiginValidationError: if one is not a valid template.
     """
 
     def __init__(self, environment: jinja2.Environment, context: Context, sources: Mapping[str, str]) -> None:
@@ -36,7 +36,7 @@ class RowTemplates:
             for name, source in sources.items()
         }
         with warnings.catch_warnings():
-            # Airflow 2 warns of deprecated variables when they are copied, not when they are used.
+            # Airflow 2 warns about deprecated variables when they are copied, not when they are used.
             warnings.simplefilter("ignore")
             self._variables = dict(context)
 
@@ -44,9 +44,9 @@ class RowTemplates:
         self, row: Mapping[str, Any], mail_format: Any, *, leave: Collection[str] = ()
     ) -> dict[str, str]:
         """
-        Render the templates with a row, but those of the fields to leave alone.
+        Render the templates with a row, except those of the fields to leave alone.
 
-        :raises BiginValidationError: naming the field that cannot be rendered with this row.
+        :raises BiginValidationError: if a field cannot be rendered with this row; names the field.
         """
         templates = self._texts if mail_format == "text" else self._html
         return {
@@ -58,7 +58,7 @@ class RowTemplates:
     def _render(self, template: jinja2.Template, row: Mapping[str, Any], field: str) -> str:
         try:
             return template.render({**self._variables, "mail": row})
-        except Exception as error:  # whatever a template runs into is its row's error
+        except Exception as error:  # whatever goes wrong in a template is its row's error
             raise BiginValidationError(
                 f"{field}: the template cannot be rendered ({excerpt(f'{type(error).__name__}: {error}')})"
             ) from error

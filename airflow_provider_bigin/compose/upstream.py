@@ -1,8 +1,8 @@
 """
-Which arguments of a task are the DAG author's, and which came from other tasks.
+Which arguments of a task were written by the DAG's author, and which came from other tasks.
 
-Airflow renders what ``expand_kwargs`` takes from an upstream task, so that a contact whose name is
-``{{ conn.bigin_default.password }}`` gets the secret by mail.
+Airflow renders what ``expand_kwargs`` takes from an upstream task, so a contact whose name is
+``{{ conn.bigin_default.password }}`` would be mailed the secret.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import Any
 
 
 def is_reference(value: Any) -> bool:
-    """Tell whether a value stands for the output of another task: all that Airflow resolves has this."""
+    """Return whether a value refers to the output of another task, as all that Airflow resolves do."""
     return hasattr(value, "iter_references")
 
 
 def has_reference(value: Any) -> bool:
-    """Tell whether a value, or something in it, stands for the output of another task."""
+    """Return whether a value, or something in it, refers to the output of another task."""
     if isinstance(value, Mapping):
         value = list(value.values())
     if isinstance(value, (list, tuple, set)):
@@ -27,23 +27,23 @@ def has_reference(value: Any) -> bool:
 
 def mapped_from_upstream(task: Any, map_index: int | None, names: Iterable[str]) -> set[str]:
     """
-    Name the arguments that a mapped task has from other tasks, through ``expand`` or ``expand_kwargs``.
+    Return the arguments that a mapped task got from other tasks, through ``expand`` or ``expand_kwargs``.
 
-    In doubt an argument is among them: what is not the author's by evidence is data.
+    When in doubt, include an argument: what is not provably the author's is data.
 
-    :param task: one of the mapped task's instances, as Airflow makes it from the mapped operator.
-    :param map_index: its number.
-    :param names: the arguments that matter.
+    :param task: one of the mapped task's instances, as Airflow creates it from the mapped operator.
+    :param map_index: map index of that instance.
+    :param names: the arguments to consider.
     """
     dag = task.get_dag()
     mapped = dag and dag.task_dict.get(task.task_id)
     if not hasattr(mapped, "expand_input"):
-        return set()  # not mapped; or in a mapped task group, where a reference stands in each argument
+        return set()  # not mapped; or in a mapped task group, where the arguments hold references
     source = mapped.expand_input.value
-    if isinstance(source, Mapping):  # expand(): an argument's values are written down, or are an output
+    if isinstance(source, Mapping):  # expand(): an argument's values are literals or an output
         return {name for name in names if not isinstance(source.get(name, ()), (Mapping, Sequence))}
     if isinstance(source, Sequence) and isinstance(source[map_index or 0], Mapping):
-        return set()  # expand_kwargs() with rows that are written down
+        return set()  # expand_kwargs() with literal rows
     written = {
         **dag.default_args,
         **(getattr(mapped.task_group, "default_args", None) or {}),

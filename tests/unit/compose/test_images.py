@@ -28,8 +28,8 @@ def test_what_is_no_dict_of_paths(value):
 @pytest.mark.parametrize(
     ("content", "mail_format", "images", "message"),
     [
-        (CHART, "html", [], "content: it shows an image 'chart'"),
-        (CHART, "html", ["chrat"], "content: it shows an image 'chart'"),
+        (CHART, "html", [], "content: it shows the image 'chart'"),
+        (CHART, "html", ["chrat"], "content: it shows the image 'chart'"),
         (CHART, "html", ["chart", "other"], "images: 'other' is not shown"),
         ("<p>Hi</p>", "html", ["chart"], "images: 'chart' is not shown"),
         (CHART, "text", ["chart"], "images: 'chart' is not shown"),

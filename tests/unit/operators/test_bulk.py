@@ -217,7 +217,7 @@ class TestMails:
         rows = [{"record_id": ADA, "to": "a@example.org", "name": "x", name: value}]
         results = tmp_path / "results.jsonl"
         make_instance(rows, fail_on="never", results_path=results).run()
-        assert f"names {name}, which rows may not set" in results.read_text()
+        assert f"sets {name}, which rows may not set" in results.read_text()
         assert "row_fields" in results.read_text()
         assert sandbox.counts()["send_mail"] == sandbox.counts()["files"] == 0
 
@@ -249,7 +249,7 @@ class TestMails:
 
     @pytest.mark.parametrize("mails", [None, "[{...}]", {"record_id": ADA}, 7])
     def test_what_is_no_list_of_rows_is_refused(self, make_instance, mails):
-        with pytest.raises(AirflowFailException, match="instead of a list of rows"):
+        with pytest.raises(AirflowFailException, match="expected a list of rows"):
             make_instance(mails).run()
 
     def test_no_rows_are_a_success(self, make_instance):
@@ -298,7 +298,7 @@ class TestMails:
     def test_a_key_that_looks_like_a_typo_is_told_once(self, make_instance, sandbox, caplog):
         rows = [{**row, "Subjct": "x", "email": "y", 7: "z"} for row in people(sandbox, 3)]
         make_instance(rows).run()
-        assert caplog.text.count("a key 'Subjct', which is not a field; is subject meant?") == 1
+        assert caplog.text.count("the key 'Subjct', which is not a field; did you mean subject?") == 1
         assert "is not a field" not in caplog.text.replace("'Subjct', which is not a field", "")
 
     def test_reasons_are_told_with_counts_and_without_addresses(self, make_instance, sandbox):

@@ -128,7 +128,7 @@ class TestMarkdown:
     def test_the_mail_is_that_of_the_first_row_that_makes_one(self, preview):
         rows = ["no row", {"record_id": ADA, "to": "a@example.org", "name": "x", "content": "-"}]
         text = preview(rows, mail_format="text")["preview"]
-        assert "| 0 |  | `mails: the row is not a mapping but str` |" in text
+        assert "| 0 |  | `mails: the row must be a dict, not str` |" in text
         assert "The mail of row 1:" in text
 
     def test_a_text_is_shown_as_it_is_and_a_long_one_is_cut(self, preview):

@@ -169,7 +169,7 @@ class TestImages:
     @pytest.mark.parametrize(
         ("changes", "message"),
         [
-            ({"images": {"chrat": "{chart}"}}, "content: it shows an image 'chart'"),
+            ({"images": {"chrat": "{chart}"}}, "content: it shows the image 'chart'"),
             ({"images": {"chart": "{chart}", "logo": "{chart}"}}, "images: 'logo' is not shown"),
             ({"images": {"chart": "{chart}"}, "mail_format": "text"}, "images: 'chart' is not shown"),
             ({"images": "{chart}"}, "images: .* is not a dict"),
