@@ -1,4 +1,4 @@
-"""What Airflow tells of the running try of a task, and where its state is kept, from 2.11 on."""
+"""What Airflow says about the running try of a task, and where its state is kept, from 2.11 on."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ class TaskAttempt:
     """
     One try of one task instance.
 
-    :param identity: DAG, run, task and map index; and the operator, if it runs inside another task.
-    :param number: of the try, from 1.
+    :param identity: DAG, run, task, and map index; and the operator, if it runs inside another task.
+    :param number: number of the try, from 1.
     :param max_tries: Airflow's number of the last try; a clear raises it, a retry does not.
-    :param clear_number: how often the run was cleared.
-    :param retries: of the task, as they are now.
-    :param run: tells runs under the same id apart.
-    :param run_start: when the run began, in epoch seconds; None if Airflow does not tell.
+    :param clear_number: how many times the run was cleared.
+    :param retries: the task's current number of retries.
+    :param run: value that tells runs with the same id apart.
+    :param run_start: when the run started, in epoch seconds; None if Airflow does not say.
     :param is_inner: whether the operator runs inside another task.
-    :param is_again: whether this try has run before and waited, so that its number tells nothing new.
-    :param store: survives retries.
-    :param ensure_wanted: asks Airflow, and raises :class:`BiginStaleAttemptError` if it no longer counts on
+    :param is_again: whether this try has run before and waited, so that its number is not a new one.
+    :param store: store that survives retries.
+    :param ensure_wanted: asks Airflow, and raises :class:`BiginStaleAttemptError` if it no longer wants
         this try. A worker that was frozen may wake after its task has failed or been replaced.
-    :param began: asks Airflow when a try that runs again ran first, in epoch seconds.
+    :param began: asks Airflow when a try that runs again first ran, in epoch seconds.
     """
 
     identity: tuple[str | int, ...]
@@ -74,11 +74,11 @@ class TaskAttempt:
         is_resumed: bool = False,
     ) -> TaskAttempt:
         """
-        Read the context that Airflow gives to ``execute()``.
+        Read the context that Airflow passes to ``execute()``.
 
-        :param task: the operator that is executed.
-        :param describe: writes its mails down; called if it runs inside another task, to tell it from others.
-        :param is_resumed: whether the try goes on after it has waited for a person.
+        :param task: the operator being executed.
+        :param describe: describes its mails; called if it runs inside another task, to tell it from others.
+        :param is_resumed: whether the try resumes after waiting for a person.
         :raises BiginConfigurationError: if ``[bigin] state`` is not a valid value.
         """
         ti, dag_run = context["ti"], context["dag_run"]
@@ -94,7 +94,7 @@ class TaskAttempt:
             max_tries=ti.max_tries,
             clear_number=getattr(dag_run, "clear_number", None) or 0,
             retries=context["task"].retries or 0,
-            # Airflow 2 tells its row's id, Airflow 3 when the run was due.
+            # Airflow 2 provides the id of its database row, Airflow 3 the time when the run was due.
             run=str(getattr(dag_run, "run_after", None) or getattr(dag_run, "id", "")),
             run_start=float(int(start.timestamp())) if start else None,
             is_inner=is_inner,
@@ -120,16 +120,16 @@ def _configured_store(context: Mapping[str, Any], identity: tuple[str | int, ...
 
 
 def is_same_task(outer: Any, task: Any) -> bool:
-    """Tell whether an operator is the task itself; Airflow 2 executes a copy."""
+    """Return whether an operator is the task itself; Airflow 2 executes a copy."""
     return outer is task or (type(outer) is type(task) and outer.task_id == task.task_id)
 
 
-#: The task instance that executes operators in its body, and how many equal ones it has executed.
+#: The task instance that executes operators in its body, and how many identical ones it has executed.
 _inner: tuple[Any, Counter[str]] = (None, Counter())
 
 
 def _inner_key(ti: Any, task_id: str, description: str) -> str:
-    """Name an operator inside another task: by its id, its mails, its number among equal ones."""
+    """Name an operator inside another task by its id, its mails, and its number among identical ones."""
     global _inner
     if _inner[0] is not ti:
         _inner = (ti, Counter())
@@ -154,15 +154,16 @@ def _ensure_wanted(task_instance: Any) -> None:
         run_ids=[task_instance.run_id],
         map_index=task_instance.map_index if is_mapped else None,
     )
-    # Keyed by run and then by task, where a mapped task's key ends in its map index.
+    # Keyed by run, then by task; a mapped task's key ends in its map index.
     if "running" not in states.get(task_instance.run_id, {}).values():
         raise BiginStaleAttemptError(GIVEN_UP)
 
 
 def _ensure_wanted_by_airflow_2(task_instance: Any) -> None:
     """
-    Look into the database, as tasks may there. ``airflow dags test`` runs tasks in state ``scheduled``, and
-    ``airflow tasks test`` writes no state at all.
+    Look in the database, which Airflow 2 allows tasks to do.
+
+    ``airflow dags test`` runs tasks in state ``scheduled``; ``airflow tasks test`` writes no state at all.
     """
     if getattr(task_instance, "test_mode", False):
         return
@@ -181,10 +182,12 @@ def _ensure_wanted_by_airflow_2(task_instance: Any) -> None:
 
 def _end_process() -> NoReturn:
     """
-    End without an exception: while the task is not finished, Airflow 2 writes the failure of a try that it
-    has given up on over the state of its successor (``TaskInstance.fetch_handle_failure_context`` reads the
-    row again and does not compare ``try_number``).
+    Exit without an exception.
+
+    Until the task is finished, Airflow 2 writes the failure of a try that it has given up on over the state
+    of its successor (``TaskInstance.fetch_handle_failure_context`` reads the row again and does not compare
+    ``try_number``).
     """
-    log.error("%s; its process ends.", GIVEN_UP)
+    log.error("%s; its process exits.", GIVEN_UP)
     logging.shutdown()
     os._exit(1)

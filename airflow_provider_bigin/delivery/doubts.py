@@ -1,4 +1,4 @@
-"""Doubts that a person is asked about, and what a person has said to them."""
+"""Doubts that a person is asked about, and what that person said."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from airflow_provider_bigin.delivery.state import Intent
 
 class Reply(NamedTuple):
     """
-    What has come of a question.
+    The reply to a question.
 
-    :param word: what a person has said; None if nobody has in time.
+    :param word: what a person said; None if nobody answered in time.
     :param doubts: what the question was about.
     """
 
@@ -25,9 +25,9 @@ class Reply(NamedTuple):
 
 def doubt_of(go: str, name: Name, intent: Intent | None) -> str:
     """
-    Identify the doubt whether one intent has become a mail, or whether a mail was begun at all.
+    Identify the doubt whether an intent led to a mail, or whether a mail was ever attempted.
 
-    :param go: its identity.
-    :param intent: the last one of the mail; None if nothing tells of one.
+    :param go: identity of the go.
+    :param intent: last intent of the mail; None if none is known.
     """
     return digest(json.dumps([go, name, intent and (intent.attempt, intent.window)]))

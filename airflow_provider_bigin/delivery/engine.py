@@ -1,7 +1,7 @@
 """
-The delivery engine: recall what earlier tries have left, send the rest, settle what was lost. The only loop.
+The delivery engine: recall what earlier tries left, send the rest, settle what was lost. The only loop.
 
-A single mail is a batch of one; it takes the same way, without threads.
+A single mail is a batch of one; it goes through the same steps, without threads.
 """
 
 from __future__ import annotations
@@ -71,18 +71,18 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 R = TypeVar("R")
 
-#: Mails that are announced with one write, at most; and recipients, each of which takes 20 bytes of it.
+#: Maximum number of mails announced with one write, and of their recipients, at 20 bytes each.
 BLOCK_SIZE = 40
 BLOCK_RECIPIENTS = 1000
-#: Answers that may get lost before the run looks for the mails; and mails that may stay unfound before it
-#: ends. If there are more, Bigin or the network is out of order.
+#: How many responses may get lost before the run looks for the mails, and how many mails may not be found
+#: before it ends. If there are more, Bigin or the network is out of order.
 MAX_LOST = 20
-#: Mails of an unknown past that are looked for.
+#: Maximum number of mails with an unknown past that are looked for.
 MAX_LOOKUPS = 100
-#: Characters of an exception that are told.
+#: Characters of an exception that are reported.
 MAX_REASON_LENGTH = 200
 
-#: Errors that concern one mail and say nothing about the next one.
+#: Errors that concern a single mail and say nothing about the next one.
 CONCERNS_ONE_MAIL = (
     BiginInvalidRequestError,
     BiginNotFoundError,
@@ -91,12 +91,13 @@ CONCERNS_ONE_MAIL = (
 )
 
 
-class Question(NamedTuple):
+class UncertainMail(NamedTuple):
     """
-    A mail that may have been sent.
+    A mail that may already have been sent.
 
-    :param position: of its row.
-    :param names: what is looked for: itself, or others to the same people, of which its row may be an edit.
+    :param position: position of its row.
+    :param names: mails to look for: itself, or others to the same people, which its row may be an edit of.
+    :param is_edit: whether those are the others.
     """
 
     position: int
@@ -105,7 +106,7 @@ class Question(NamedTuple):
 
 
 class Look(NamedTuple):
-    """What was looked for, and what the look says."""
+    """What was looked for, and the verdict."""
 
     suspect: Suspect
     verdict: Verdict
@@ -121,19 +122,19 @@ class Ready(NamedTuple):
 
 class Delivery:
     """
-    Deliver the mails of one task, each once over all tries of the task.
+    Deliver the mails of one task, each once across all tries of the task.
 
-    A context: leaving it by an error lets no thread post any more, and writes down what is known.
+    This is a context manager: when an error leaves it, no thread posts any more, and what is known is stored.
 
     :param batch: the mails.
     :param client: sends and reads.
     :param attempt: the running try.
-    :param limiter: what the calls pass.
-    :param max_concurrency: mails under way at a time.
+    :param limiter: limiter that the calls go through.
+    :param max_concurrency: how many mails to send at a time.
     :param on_unknown_outcome: see :func:`~airflow_provider_bigin.delivery.policy.decide`.
-    :param reply: what has come of the question with which this try waited for a person.
-    :param mark_text: put the marker into ``text`` mails too, where readers see it.
-    :param on_outcome: told each outcome as it comes, from several threads.
+    :param reply: reply to the question with which this try waited for a person.
+    :param mark_text: put the marker into ``text`` mails, too, where readers see it.
+    :param on_outcome: called with each outcome as it comes, from several threads.
     """
 
     def __init__(
@@ -172,9 +173,9 @@ class Delivery:
         self._lost: list[tuple[Ready, BiginOutcomeUnknownError]] = []
         self._number_unfound = 0
         self._ended_by: BiginError | None = None
-        #: What a person is to be asked about, once nothing else is left to do.
+        #: What to ask a person about, once nothing else is left to do.
         self.doubts: list[str] = []
-        #: The limit that keeps the rest from being sent, if it is one that lasts.
+        #: The lasting limit that keeps the rest from being sent, if any.
         self.limit: BiginError | None = None
 
     def __enter__(self) -> Delivery:
@@ -186,7 +187,7 @@ class Delivery:
         self._limiter.close(error or CancelledError())
         self._journal.close(error if isinstance(error, Exception) else CancelledError())
         for pool in (self._preparers, self._senders):
-            # What is under way is not waited for: the worker may have been told to stop.
+            # Do not wait for requests in flight: the worker may have been told to stop.
             if pool:
                 pool.shutdown(wait=False, cancel_futures=True)
         is_refused = isinstance(error, (BiginStaleAttemptError, BiginJournalError))
@@ -197,7 +198,7 @@ class Delivery:
         """
         Send the mails that are not sent yet.
 
-        :return: what became of each, in their order.
+        :return: the outcome of each mail, in their order.
         :raises BiginStaleAttemptError: if Airflow has given up on this try.
         :raises BiginJournalError: if the state could not be written.
         """
@@ -221,20 +222,20 @@ class Delivery:
         """
         Whether this try may run once more under the same number.
 
-        Where nothing is kept, only as a first try that has sent nothing; and never what runs inside another
-        task, all of which would run again.
+        Where nothing is kept, only a first try that has sent nothing may; an operator inside another task
+        never may, since all of that task would run again.
         """
         is_untouched = self._attempt.number == 1 and not (self._go.open or self._has_delivered())
         return not self._attempt.is_inner and (self._attempt.store.keeps or is_untouched)
 
     def wait(self, until: float, limit_wait: float) -> bool:
         """
-        Write, as its last act, that this try waits and runs again, unless that takes too long.
+        Store, as the last act of this try, that it waits and runs again, unless that takes too long.
 
-        :param until: epoch seconds.
-        :param limit_wait: seconds that all waits may take, from the beginning of the first.
+        :param until: end of the wait, in epoch seconds.
+        :param limit_wait: seconds that all waits may take, from the start of the first.
         :return: whether it may wait.
-        :raises BiginJournalError: if that could not be written.
+        :raises BiginJournalError: if that could not be stored.
         """
         since = self._go.waiting_since or self._client.clock.time()
         if until - since > limit_wait:
@@ -245,9 +246,9 @@ class Delivery:
 
     def complete(self) -> None:
         """
-        Write, once the results are handed over, that the task is about to succeed.
+        Store, once the results are handed over, that the task is about to succeed.
 
-        If nothing is left to do, whoever clears it then wants all mails sent again; else what is left.
+        If nothing is left to do, a later clear sends all mails again; otherwise it sends what is left.
 
         :raises BiginStaleAttemptError: if Airflow has given up on this try.
         """
@@ -258,9 +259,9 @@ class Delivery:
 
     def keep(self) -> None:
         """
-        Write all down before the task waits.
+        Store everything before the task waits.
 
-        :raises BiginJournalError: if that is not confirmed; then it must not wait.
+        :raises BiginJournalError: if that is not confirmed; then the task must not wait.
         :raises BiginStaleAttemptError: if this try was replaced.
         """
         self._journal.save_for_wait()
@@ -274,38 +275,38 @@ class Delivery:
     def _way_to_send_again(self) -> str:
         return "start a new run" if self._attempt.is_inner else "clear the task once more"
 
-    # ---- what earlier tries have left ----
+    # ---- what earlier tries left ----
 
     def _recall(self) -> list[int]:
-        """Decide by what earlier tries have left; return the positions of the mails to be sent."""
+        """Decide by what earlier tries left; return the positions of the mails to send."""
         go = self._go
         rows = [self._digests.row(self._batch.row(position)) for position in range(len(self._batch))]
         matched = match_rows(rows, go.stored(), self._describe)
         self._items = matched.items
         todo: list[int] = []
-        questions: list[Question] = []
+        uncertain: list[UncertainMail] = []
         for position, item in enumerate(self._items):
             name = matched.entries.get(position)
             if name in go.words:
                 todo += [position] * self._may_be_sent_again(position, go.words[name])
             elif name:
-                questions.append(Question(position, [name]))
+                uncertain.append(UncertainMail(position, [name]))
             elif item.who in matched.left:
-                questions.append(Question(position, matched.left[item.who], is_edit=True))
+                uncertain.append(UncertainMail(position, matched.left[item.who], is_edit=True))
             elif go.is_known:
                 todo.append(position)
             else:
-                questions.append(Question(position, [item.name]))
-        looks = self._look_for_earlier(questions)
-        todo += [question.position for question in questions if self._may_be_sent(question, looks)]
+                uncertain.append(UncertainMail(position, [item.name]))
+        looks = self._look_for_earlier(uncertain)
+        todo += [mail.position for mail in uncertain if self._may_be_sent(mail, looks)]
         is_first_again = go.asked == self._attempt.number and not self._attempt.is_again
         is_asked_again = not go.is_new and (go.is_complete or is_first_again)
         if is_asked_again and self._are_all_settled():
-            log.info("All this was sent before. To send it again, %s.", self._way_to_send_again())
+            log.info("Everything was already sent. To send it again, %s.", self._way_to_send_again())
         return sorted(todo)
 
     def _describe(self, position: int) -> tuple[str, str] | None:
-        """Digest a mail, and whom it is for; None if it cannot be made."""
+        """Digest a mail and whom it is for; return None if it cannot be built."""
         try:
             draft = self._batch.draft(position)
         except Exception:
@@ -313,7 +314,7 @@ class Delivery:
         return self._digests.mail(draft), self._digests.who(draft)
 
     def _may_be_sent_again(self, position: int, word: Result) -> bool:
-        """Tell whether a mail with a result may be sent; if not, take its outcome."""
+        """Return whether a mail with a result may be sent; if not, record its outcome."""
         decision = decide(word.status, policy=self._policy, asked_since=word.attempt < self._go.asked)
         if decision == "done":
             self._finish(position, Outcome("already_sent", word.record, word.message_id))
@@ -321,9 +322,9 @@ class Delivery:
             self._finish(position, Outcome.of_failure(word.record, _stored_refusal(word)))
         return decision == "send"
 
-    def _may_be_sent(self, question: Question, looks: Mapping[Name, Look]) -> bool:
-        """Tell whether a mail that may have been sent before may be sent; if not, take its outcome."""
-        position, names, is_edit = question
+    def _may_be_sent(self, mail: UncertainMail, looks: Mapping[Name, Look]) -> bool:
+        """Return whether a mail that may have been sent before may be sent; if not, record its outcome."""
+        position, names, is_edit = mail
         if self._outcomes[position]:
             return False
         seen = [looks[name] for name in names if name in looks]
@@ -331,12 +332,12 @@ class Delivery:
             verdict = _verdict_on_edit(seen, are_all_open=len(seen) == len(names))
         else:
             verdict = (
-                seen[0].verdict if seen else InDoubt("nothing tells which mails earlier tries have sent")
+                seen[0].verdict if seen else InDoubt("nothing stored shows which mails earlier tries sent")
             )
         intents = [self._go.open[name] for name in names if name in self._go.open]
         record = seen[0].suspect.record if seen else self._batch.record(position)
         if isinstance(verdict, Found):
-            log.info("%s It is not sent again.", verdict)
+            log.info("%s Not sending it again.", verdict)
             self._finish(position, Outcome("already_sent", record, verdict.message_id))
             return False
         last_attempt = self._attempt.number if is_edit else self._attempt.number - 1
@@ -370,7 +371,7 @@ class Delivery:
         return decision == "send"
 
     def _said_of(self, name: Name) -> Word | None:
-        """Return what a person has said of a mail in doubt, in this try or before, and keep it."""
+        """Return what a person said about a mail in doubt, in this try or before, and keep it."""
         reply, go = self._reply, self._go
         if reply and reply.word and doubt_of(go.id, name, go.open.get(name)) in reply.doubts:
             if reply.word != "sent":
@@ -380,15 +381,15 @@ class Delivery:
         return answer.word if answer and (answer.word == "send" or answer.attempt >= go.asked) else None
 
     def _note_doubt(self, decision: Decision, name: Name) -> None:
-        """Remember what a person is to be asked about."""
+        """Note what to ask a person about."""
         if decision == "ask":
             self.doubts.append(doubt_of(self._go.id, name, self._go.open.get(name)))
 
-    def _look_for_earlier(self, questions: Iterable[Question]) -> dict[Name, Look]:
-        """Look for mails that earlier tries may have sent; what is found is done."""
+    def _look_for_earlier(self, uncertain: Iterable[UncertainMail]) -> dict[Name, Look]:
+        """Look for mails that earlier tries may have sent; those that are found are done."""
         suspects: dict[Name, Suspect] = {}
         unknown: dict[Name, int] = {}
-        for position, names, _ in questions:
+        for position, names, _ in uncertain:
             for name in names:
                 if name in self._go.open:
                     suspects[name] = self._suspect(self._go.open[name])
@@ -409,7 +410,7 @@ class Delivery:
         return {name: Look(suspects[name], verdict) for name, verdict in verdicts.items()}
 
     def _presumed(self, position: int) -> Suspect | None:
-        """Presume what an earlier try would have sent; None if it cannot be made, which is its outcome."""
+        """Presume what an earlier try would have sent; if it cannot be built, that is its outcome."""
         try:
             draft = self._batch.draft(position)
             record = self._batch.locate(draft.record)
@@ -432,7 +433,7 @@ class Delivery:
     # ---- sending ----
 
     def _send_some(self, waiting: Iterator[int]) -> bool:
-        """Send until the run has to end or too many answers got lost; tell if all were tried."""
+        """Send until the run ends or too many responses got lost; return whether all were tried."""
         under_way: set[Future[None]] = set()
         is_exhausted = False
         while not self._ended_by and not is_exhausted and len(self._lost) < MAX_LOST:
@@ -440,7 +441,7 @@ class Delivery:
             is_exhausted = len(positions) < BLOCK_SIZE
             prepared = [ready for ready in self._map(self._prepare, positions) if ready]
             for block in _blocks(prepared):
-                # Announced while the last mails of the block before are still under way: nobody has to wait.
+                # Announced while the last mails of the previous block are in flight, so nothing has to wait.
                 under_way = _wait_for(under_way, down_to=self._max_concurrency)
                 self._journal.record_intents({ready.intent.item.name: ready.intent for ready in block})
                 under_way |= {future for ready in block if (future := self._start(ready))}
@@ -448,7 +449,7 @@ class Delivery:
         return is_exhausted
 
     def _prepare(self, position: int) -> Ready | None:
-        """Make a mail; if it cannot be made, that is its outcome."""
+        """Build a mail; if it cannot be built, that is its outcome."""
         if self._ended_by:
             self._skip(position)
             return None
@@ -456,7 +457,7 @@ class Delivery:
         try:
             draft = self._batch.draft(position)
             message = self._batch.complete(draft)
-            self._client.server_time()  # asks for a token and for the time, which what follows relies on
+            self._client.server_time()  # gets a token and the time, which the next steps rely on
             record = message.record
             item = self._items[position]._replace(
                 mail=self._digests.mail(draft), who=self._digests.who(draft)
@@ -484,7 +485,7 @@ class Delivery:
         return None
 
     def _send(self, ready: Ready) -> None:
-        """Send one announced mail. What is no matter of this mail is raised and ends the run."""
+        """Send one announced mail. An error that does not concern this mail is raised and ends the run."""
         name, record = ready.intent.item.name, ready.message.record
         if self._ended_by:
             self._journal.discard_intent(name)
@@ -535,7 +536,7 @@ class Delivery:
             raise as_failure(error) from error
 
     def _look_for_lost(self) -> None:
-        """Look for the mails whose answers got lost in this try."""
+        """Look for the mails whose responses got lost in this try."""
         lost = {ready.intent.item.name: (ready, error) for ready, error in self._lost}
         self._lost = []
         if not lost:
@@ -570,7 +571,7 @@ class Delivery:
                 self._number_unfound += 1
             self._finish(ready.position, outcome)
         if self._number_unfound >= MAX_LOST:
-            self._end(BiginOutcomePendingError("too many answers got lost and the mails were not found"))
+            self._end(BiginOutcomePendingError("too many responses got lost, and the mails were not found"))
 
     # ---- looking ----
 
@@ -588,7 +589,7 @@ class Delivery:
 
     @cached_property
     def _scene(self) -> Scene:
-        """What is known beside the lists; the ids of earlier mails are read before the first look only."""
+        """What is known besides the lists; the ids of earlier mails are only read before the first look."""
         claims, has_all_claims = read_claims(self._attempt, self._go)
         self._claims |= claims
         go, keeps = self._go, self._attempt.store.keeps
@@ -620,17 +621,15 @@ class Delivery:
         )
 
     def _marker(self, name: Name, attempt: int | None = None) -> Marker:
-        """
-        Make the marker of a mail: of its go, or where nothing is kept, of a try; this one if not given.
-        """
+        """Make a mail's marker from its go or, where nothing is kept, from a try (by default this one)."""
         origin = self._go.id if self._attempt.store.keeps else attempt or self._attempt.number
         return Marker(task_half(self._attempt.identity), send_half(origin, *name))
 
     def _markers(self, name: Name) -> tuple[frozenset[Marker], frozenset[Marker]]:
         """
-        Make the markers of a mail of this go, and of what may have been an earlier one.
+        Make the markers of a mail in this go, and in what may have been an earlier go.
 
-        Where nothing is kept those of the tries since the last clear are this go's.
+        Where nothing is kept, those of the tries since the last clear belong to this go.
         """
         if self._attempt.store.keeps:
             return frozenset({self._marker(name)}), frozenset()
@@ -662,12 +661,12 @@ class Delivery:
             self._end(error)
 
     def _end(self, error: BiginError) -> None:
-        """Send nothing more in this try."""
+        """Stop sending in this try."""
         self._note_limit(error)
         if not self._ended_by:
             self._ended_by = error
             if len(self._batch) > 1:
-                log.warning("No more mails are sent for now: %s.", error.code or error.message)
+                log.warning("Sending no more mails for now: %s.", error.code or error.message)
 
     def _note_limit(self, error: BiginError) -> None:
         if lasts(error):
@@ -686,41 +685,41 @@ def _verdict_on_edit(looks: Iterable[Look], *, are_all_open: bool) -> Verdict:
     """
     Judge a row that may be an edit of others to the same people.
 
-    :param are_all_open: whether none of the others has a result; those that have one are done.
+    :param are_all_open: whether none of the others has a result; those that do are done.
     """
     verdicts = {look.verdict.evidence: look.verdict for look in looks}
     if not are_all_open or "found" in verdicts:
         return InDoubt(
-            "another mail to these people was sent for this run, and its row is gone: this one may be an edit"
-            " of it"
+            "another mail to these people was sent for this run, and its row is gone, so this row may be an"
+            " edit of it"
         )
     return next(verdicts[worst] for worst in ("unreadable", "in doubt", "absent") if worst in verdicts)
 
 
 def as_failure(error: Exception) -> BiginError:
-    """Return an error of Bigin's as it is, and any other as a mail that cannot be made."""
+    """Return one of Bigin's errors as it is, and any other as a mail that cannot be composed."""
     if isinstance(error, BiginError):
         return error
     try:
         reason = f"{type(error).__name__}: {error}"
-    except Exception:  # a text of strangers
+    except Exception:  # the text is not ours
         reason = type(error).__name__
-    may_pass = isinstance(error, (ConnectionError, TimeoutError))  # of an object storage
+    may_pass = isinstance(error, (ConnectionError, TimeoutError))  # from object storage
     error_class = BiginConnectionError if may_pass else BiginValidationError
-    failure = error_class(f"the mail cannot be made ({reason[:MAX_REASON_LENGTH]})")
+    failure = error_class(f"the mail cannot be composed ({reason[:MAX_REASON_LENGTH]})")
     failure.__cause__ = error
     return failure
 
 
 def _stored_refusal(word: Result) -> BiginError:
-    """Say again what Bigin said to an earlier try."""
+    """Repeat what Bigin told an earlier try."""
     if word.detail == OPT_OUT_FIELD:
-        told = f"the contact has opted out of e-mail, as Bigin said in try {word.attempt}"
+        told = f"the contact has opted out of e-mail, as Bigin reported in try {word.attempt}"
         return BiginOptedOutError(told, code=word.error)
     return BiginError(
         f"Bigin refused this mail in try {word.attempt} ({word.detail or 'it gave no reason'})",
         code=word.error,
-        hint="Mend the cause, then clear the task to send it",
+        hint="Fix the cause, then clear the task to send it",
     )
 
 
@@ -731,13 +730,13 @@ def _place(error: BiginError) -> str | None:
 
 
 def _hint_on_question(decision: Decision, said: Word | None, reply: Reply | None) -> str | None:
-    """Tell a person what is asked, or was."""
+    """Explain that a person will be asked, or what the answer was."""
     if decision == "ask":
-        return "A person is asked once nothing else is left to do"
+        return "A person will be asked once nothing else is left to do"
     if said == "leave":
-        return "A person has said to leave it failed. Clear the task to be asked again"
+        return "A person chose to leave it failed. Clear the task to be asked again"
     if reply and not reply.word:
-        return "Nobody has answered in time, so nothing is sent. Clear the task to be asked again"
+        return "Nobody answered in time, so nothing is sent. Clear the task to be asked again"
     return None
 
 
@@ -751,9 +750,9 @@ def _unknown(
     cause: BaseException | None = None,
 ) -> Outcome:
     """
-    Say that a mail may have been sent and is not found, and what a person can do.
+    Report that a mail may have been sent and was not found, and what a person can do.
 
-    :param hint: if it is not to look and to clear the task.
+    :param hint: replaces the advice to look and to clear the task.
     """
     code = verdict.error.code if isinstance(verdict, Unreadable) else None
     remedy = "clear the task to send it"
@@ -764,23 +763,22 @@ def _unknown(
         error = BiginOutcomePendingError(
             f"{verdict} This try sends nothing more",
             code=code,
-            hint="The next try of this task looks once more before it sends; give the task retries if it has"
-            " none left",
+            hint="The next try of this task looks again before it sends; if it has no retries left, add some",
         )
     else:
         error = BiginOutcomeUnknownError(
             str(verdict),
             code=code,
             hint=hint
-            or f"Nothing is sent again without you. Look at the e-mails of {record or 'its record'}: if the"
-            f" mail is there, mark this task as success; if it is not, {remedy}",
+            or f"Nothing is sent again until you decide. Look at the e-mails of {record or 'its record'}: if"
+            f" the mail is there, mark this task as success; if it is not, {remedy}",
         )
     error.__cause__ = cause
     return Outcome("unknown", record, error=error)
 
 
 def _blocks(prepared: Iterable[Ready]) -> Iterator[list[Ready]]:
-    """Divide mails whose announcement would be too long."""
+    """Split mails into blocks whose announcement is not too long."""
     block: list[Ready] = []
     recipients = 0
     for ready in prepared:
@@ -794,7 +792,7 @@ def _blocks(prepared: Iterable[Ready]) -> Iterator[list[Ready]]:
 
 
 def _wait_for(futures: set[Future[None]], *, down_to: int) -> set[Future[None]]:
-    """Wait until no more than so many are under way; raise what one of them raised."""
+    """Wait until no more than this many are running; raise what any of them raised."""
     while len(futures) > down_to:
         done, futures = wait(futures, return_when=FIRST_COMPLETED)
         for future in done:

@@ -1,4 +1,4 @@
-"""What is the same mail in every try: its go, its digests, its name and its marker."""
+"""What identifies a mail in every try: its go, its digests, its name, and its marker."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from airflow_provider_bigin.api.mail import MAX_CONTENT_LENGTH, Mail
 from airflow_provider_bigin.api.records import RecordRef
 from airflow_provider_bigin.delivery.message import Batch, Draft
 
-#: A mail's name in a go: its row's digest, and a number that tells equal rows apart.
+#: A mail's name in a go: its row's digest and a number that tells identical rows apart.
 Name = tuple[str, int]
 Kept = Literal["done", "open", "refused"]
 
@@ -25,10 +25,10 @@ class Item(NamedTuple):
     """
     One mail of a batch.
 
-    :param row: digest of the row as upstream gave it.
-    :param number: tells equal rows apart.
-    :param mail: digest of what the reader gets; empty while it is not needed.
-    :param who: digest of the record and the people; empty while it is not needed.
+    :param row: digest of the row as it came from upstream.
+    :param number: number that tells identical rows apart.
+    :param mail: digest of what the reader gets; empty until it is needed.
+    :param who: digest of the record and the people; empty until it is needed.
     """
 
     row: str
@@ -38,7 +38,7 @@ class Item(NamedTuple):
 
     @property
     def name(self) -> Name:
-        """What it is called in this go; its marker is made of it."""
+        """Its name in this go, from which its marker is made."""
         return self.row, self.number
 
 
@@ -55,11 +55,11 @@ def was_cleared(
     stored_try: int,
 ) -> bool:
     """
-    Tell whether a person has cleared this task since its state was stored.
+    Return whether a person has cleared this task since its state was stored.
 
-    Only a clear of the task itself changes ``max_tries``. It need not, if ``retries`` was lowered: then the
-    run's ``clear_number`` has grown, and by Airflow's own formula the first try since the clear comes after
-    the one that stored.
+    Only a clear of the task itself changes ``max_tries``. It may not do so if ``retries`` was lowered; then
+    the run's ``clear_number`` has grown, and by Airflow's own formula the first try since the clear comes
+    after the one that stored the state.
     """
     first_try = first_try_since_clear(max_tries=max_tries, retries=retries)
     return max_tries != stored_max_tries or (clear_number != stored_clear_number and first_try > stored_try)
@@ -75,8 +75,10 @@ def first_try_since_clear(*, max_tries: int, retries: int) -> int:
 
 class Digests:
     """
-    Digests under one salt. They are salted rather than keyed, as they must be understood after the
-    connection's secrets were replaced; who reads the state can guess addresses.
+    Digests with one salt.
+
+    They are salted rather than keyed because they must still match after the connection's secrets are
+    replaced; anyone who reads the state can guess addresses.
     """
 
     def __init__(self, salt: str) -> None:
@@ -87,31 +89,31 @@ class Digests:
         return self._of("row", text)
 
     def mail(self, draft: Draft) -> str:
-        """Digest all that the reader gets, as rendered: without the marker and the default sender."""
+        """Digest everything that the reader gets, as rendered, without the marker and the default sender."""
         return self._of("mail", text_of(draft))
 
     def who(self, draft: Draft) -> str:
-        """Digest the record and the people, in no particular order or case."""
+        """Digest the record and the people, ignoring order and case."""
         return self._of("who", _text([*_record(draft), sorted(_people(draft.mail))]))
 
     def subject(self, text: str) -> str:
-        """Digest a subject; white space is folded, as mail servers do."""
+        """Digest a subject, folding whitespace as mail servers do."""
         return self._of("subject", " ".join(text.split()))
 
     def people(self, emails: Iterable[str]) -> tuple[str, ...]:
-        """Digest addresses, each by itself, in no particular order or case."""
+        """Digest each of several addresses, ignoring order and case."""
         return tuple(sorted({self._of("person", email.strip().casefold()) for email in emails}))
 
     def content(self, text: str) -> str:
-        """Digest a content without markers and the addresses of its images; white space is folded."""
+        """Digest a content without its markers and image addresses, folding whitespace."""
         return self._of("content", " ".join(without_images(without_markers(text)).split()))
 
     def time(self, seconds: float) -> str:
-        """Digest a point in time, to the second, in whatever zone it was written."""
+        """Digest a point in time, to the second."""
         return self._of("time", str(int(seconds)))
 
     def scheduled(self, mail: Mail) -> str | None:
-        """Digest the time for which a mail is scheduled."""
+        """Digest the time for which a mail is scheduled, if any."""
         time = mail.scheduled_time
         return self.time(datetime.fromisoformat(time).timestamp()) if time else None
 
@@ -120,12 +122,12 @@ class Digests:
 
 
 def digest(text: str) -> str:
-    """Digest a text, whatever characters it has, to 64 bits."""
+    """Digest any text to 64 bits."""
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:16]
 
 
 def text_of(draft: Draft) -> str:
-    """Write down all that the reader gets: the same text in every process."""
+    """Write out everything that the reader gets, as the same text in every process."""
     mail = draft.mail
     files = sorted(file.name for file in (*draft.files, *draft.images.values()))
     people = [sorted(address.email.casefold() for address in some) for some in (mail.to, mail.cc, mail.bcc)]
@@ -134,7 +136,7 @@ def text_of(draft: Draft) -> str:
 
 
 def description_of(batch: Batch) -> str:
-    """Write down all mails of a batch; of one that cannot be made, its row."""
+    """Write out all mails of a batch; use the row of a mail that cannot be built."""
     texts = []
     for position in range(len(batch)):
         try:
@@ -145,7 +147,7 @@ def description_of(batch: Batch) -> str:
 
 
 def _record(draft: Draft) -> list[str | None]:
-    """A record that has to be searched for is not known before the search, so only a named one counts."""
+    # A record that has to be searched for is not known before the search, so only a named one counts.
     return [draft.record.module, draft.record.id if isinstance(draft.record, RecordRef) else None]
 
 
@@ -164,8 +166,8 @@ class Marker(NamedTuple):
     """
     The invisible identification in a mail.
 
-    :param task: half that all mails of a task instance have.
-    :param send: half of this mail in this go.
+    :param task: half that all mails of a task instance share.
+    :param send: half that belongs to this mail in this go.
     """
 
     task: str
@@ -181,21 +183,20 @@ _LAST_LINE = re.compile(rf"\[{_HALVES}\]")
 
 
 def task_half(identity: Sequence[str | int]) -> str:
-    """Make the half that all mails of a task instance share, of its DAG, run, task and map index."""
+    """Make the half that all mails of a task instance share from its DAG, run, task, and map index."""
     return digest(_text(list(identity)))
 
 
 def send_half(*parts: str | int) -> str:
-    """Make the half of one mail: of its go, which is random, and its name."""
+    """Make the half of one mail from its go, which is random, and its name."""
     return digest(_text(list(parts)))
 
 
 def with_marker(mail: Mail, marker: Marker, *, in_text: bool = False) -> Mail:
     """
-    Put the marker into a mail: as the class of an empty element, which no mail client shows.
+    Put the marker into a mail as the class of an empty element, which no mail client shows.
 
-    A ``text`` mail has no place where it would not be seen and stays without, unless asked for; so does a
-    mail that is full.
+    A ``text`` mail has no place to hide it and gets none unless asked for; nor does a mail that is full.
 
     :param in_text: add it to a ``text`` mail, as a last line that the reader sees.
     """
@@ -210,8 +211,9 @@ def with_marker(mail: Mail, marker: Marker, *, in_text: bool = False) -> Mail:
 
 def find_markers(content: str, task: str) -> frozenset[Marker]:
     """
-    Return the markers that a content bears. A text that merely looks like one is none; in brackets only those
-    of the own task count.
+    Return the markers in a content.
+
+    Text that merely looks like a marker does not count; in brackets, only this task's own markers do.
     """
     elements = {Marker(*found) for found in _ELEMENT.findall(content)}
     lines = {Marker(*found) for found in _LAST_LINE.findall(content)}
@@ -219,12 +221,12 @@ def find_markers(content: str, task: str) -> frozenset[Marker]:
 
 
 def without_markers(content: str) -> str:
-    """Return a content as it was before it was marked."""
+    """Return a content as it was before the marker was added."""
     return _LAST_LINE.sub("", _ELEMENT.sub("", content))
 
 
 def _before_end_of_body(html: str, element: str) -> str:
-    # Not by lower(), which lengthens some letters, such as the Turkish İ.
+    # Not with lower(), which lengthens some letters, such as the Turkish İ.
     ends = [match.start() for match in re.finditer("</body", html, re.IGNORECASE)]
     return html[: ends[-1]] + element + html[ends[-1] :] if ends else html + element
 
@@ -235,11 +237,11 @@ def _before_end_of_body(html: str, element: str) -> str:
 @dataclass
 class Matched:
     """
-    The items of the present rows.
+    The items of the current rows.
 
-    :param items: one for each row.
-    :param entries: the stored entry that is a row's own, by position.
-    :param left: names of stored entries that are nobody's, by whom they are for; without refused ones.
+    :param items: one item per row.
+    :param entries: the stored entry that belongs to a row, by position.
+    :param left: names of the stored entries without a row, by whom they are for; refused ones are left out.
     """
 
     items: list[Item] = field(default_factory=list)
@@ -253,13 +255,15 @@ def match_rows(
     describe: Callable[[int], tuple[str, str] | None],
 ) -> Matched:
     """
-    Tell for each row which stored entry is its own: by its row, else by its mail; of equal entries those that
-    are done first, then those that are open; and refused ones only when none of these is left.
+    Match each row to its stored entry, by its row or else by its mail.
+
+    Of identical entries, those that are done come first, then those that are open, and refused ones only when
+    none of these is left.
 
     :param rows: digests of the rows.
-    :param stored: what is known of each stored entry.
-    :param describe: makes a row's digests of its mail and of whom it is for, if it can be composed; called
-        only where they are needed.
+    :param stored: what is known about each stored entry.
+    :param describe: returns the digests of a row's mail and of whom it is for, if it can be composed; called
+        only when they are needed.
     """
     matched = Matched()
     unmatched = set(range(len(rows)))

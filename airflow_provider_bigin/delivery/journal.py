@@ -1,5 +1,5 @@
 """
-The journal of a task's mails: what earlier tries have left, and what this one writes.
+The journal of a task's mails: what earlier tries left, and what this one writes.
 
 One write closes a block of mails and opens the next.
 """
@@ -37,36 +37,36 @@ from airflow_provider_bigin.delivery.state import (
 
 log = logging.getLogger(__name__)
 
-#: Results that a head holds, and the bytes that it has, at most: Airflow warns of values over 64 KB.
+#: Maximum number of results in a head, and its size in bytes: Airflow warns about values over 64 KB.
 MAX_RESULTS = 200
 MAX_HEAD_SIZE = 60_000
-#: Seconds for which a write is repeated.
+#: Seconds during which a write is retried.
 WRITE_PATIENCE = 30.0
-#: Seconds, at most, between Airflow's word that a try is wanted and what is done on it.
+#: Maximum number of seconds between Airflow's word that a try is wanted and acting on it.
 MAX_WORD_AGE = 1.0
-#: Seconds between an intent and its POST, at most.
+#: Maximum number of seconds between an intent and its POST.
 LEASE = 15.0
 
 
 @dataclass
 class Go:
     """
-    What a person asked for once, as far as it has come: every try continues one, or begins one.
+    What a person asked for once, and its progress: every try continues one or begins one.
 
-    :param id: random.
-    :param salt: of its digests.
+    :param id: random identity.
+    :param salt: salt of its digests.
     :param asked: number of the first try since a person asked.
     :param waiting_since: when a try first waited for a limit since then, in epoch seconds.
     :param is_new: whether this try begins it.
-    :param is_damaged: whether an earlier head was lost, so that of mails without an entry nothing is known.
+    :param is_damaged: whether an earlier head was lost, so mails without an entry are unknown.
     :param is_whole: whether all its segments were read.
-    :param first: number of its first segment; those before belong to earlier goes.
+    :param first: number of its first segment; those before it belong to earlier goes.
     :param count: number of segments.
     :param open: the intents without a result.
-    :param results: those that are in no segment yet.
-    :param archive: results of the go before, to be moved to a segment.
+    :param results: results that are not in a segment yet.
+    :param archive: results of the previous go, to be moved to a segment.
     :param words: the last word on each mail with a result.
-    :param answers: what a person has said of mails in doubt.
+    :param answers: what a person said about mails in doubt.
     :param owners: who may have written the head without having replaced this try.
     """
 
@@ -89,7 +89,7 @@ class Go:
 
     @property
     def is_known(self) -> bool:
-        """Whether what is not stored was surely not begun."""
+        """Whether what is not stored was certainly not begun."""
         return self.is_whole and not self.is_damaged
 
     def stored(self) -> dict[Item, Kept]:
@@ -99,12 +99,12 @@ class Go:
         return entries
 
 
-# ---- what earlier tries have left ----
+# ---- what earlier tries left ----
 
 
 @contextmanager
 def _reading() -> Iterator[None]:
-    """Never take a read that fails for "nothing is there"."""
+    """Keep a failed read from being taken for "nothing is there"."""
     try:
         yield
     except Exception as error:
@@ -116,7 +116,7 @@ def _reading() -> Iterator[None]:
 @_reading()
 def recall(attempt: TaskAttempt) -> Go:
     """
-    Read what earlier tries have left, and tell which go this try belongs to.
+    Read what earlier tries left, and determine which go this try belongs to.
 
     :raises BiginJournalError: if it cannot be read.
     """
@@ -167,7 +167,7 @@ def recall(attempt: TaskAttempt) -> Go:
             go.is_whole = False
         else:
             results += segment.results
-    words = {result.item.name: result for result in (*results, *head.results)}  # a later word counts
+    words = {result.item.name: result for result in (*results, *head.results)}  # the later word counts
     go.words = {
         name: word
         for name, word in words.items()
@@ -180,9 +180,9 @@ def recall(attempt: TaskAttempt) -> Go:
 @_reading()
 def read_claims(attempt: TaskAttempt, go: Go) -> tuple[set[str], bool]:
     """
-    Read which mails are known to be other sends: of this go and of all before it.
+    Read which mails are known to be other sends, of this go and all before it.
 
-    :return: their ids, and whether none is missing.
+    :return: their ids, and whether the set is complete.
     """
     if not attempt.store.keeps:
         return set(), True
@@ -200,7 +200,7 @@ def read_claims(attempt: TaskAttempt, go: Go) -> tuple[set[str], bool]:
 
 
 def _unkept_go(attempt: TaskAttempt) -> Go:
-    """Begin a go that nothing is kept of: its marks are made of the try, its salt of the task."""
+    """Begin a go of which nothing is kept: its markers are made from the try, its salt from the task."""
     is_first = attempt.number == 1 and not attempt.is_again
     return Go(
         id="",
@@ -215,8 +215,8 @@ def _go_without_head(attempt: TaskAttempt, *, is_damaged: bool) -> Go:
     """
     Begin a go where no head can be read.
 
-    On a shared store it may also mean that the task was green and its state deleted; then only a first try
-    since a clear begins anew, and only when it runs for the first time.
+    In a shared store, this may also mean that the task succeeded and its state was deleted; then only the
+    first try since a clear begins anew, and only when it runs for the first time.
     """
     store = attempt.store
     count = 0
@@ -232,7 +232,7 @@ def _go_without_head(attempt: TaskAttempt, *, is_damaged: bool) -> Go:
 
 
 def _is_of_another_run(head: Head, attempt: TaskAttempt) -> bool:
-    """Tell whether a head was left by a run that was deleted, and made again under its id."""
+    """Return whether a head was left by a run that was deleted and then created again with the same id."""
     return (
         head.run != attempt.run
         or attempt.number < head.attempt
@@ -250,8 +250,8 @@ class Journal:
 
     :param attempt: the running try, whose store keeps it.
     :param go: what :func:`recall` returned.
-    :param clock: counts durations and waits.
-    :param new_window: makes the window of an intent that is written now.
+    :param clock: measures durations and waits.
+    :param new_window: returns the window of an intent that is written now.
     """
 
     def __init__(self, attempt: TaskAttempt, go: Go, clock: Clock, new_window: Callable[[], Window]) -> None:
@@ -264,7 +264,7 @@ class Journal:
         self._lock = threading.RLock()
         self._closed_by: Exception | None = None
         self._leased: dict[Name, float] = {}  # when the intents were written
-        self._waiting: set[Name] = set()  # of these, those that are not under way
+        self._waiting: set[Name] = set()  # those of them that are not in flight
         self._earlier: dict[Name, Name] = {}
         self._spent: dict[Name, tuple[Intent | None, Answer]] = {}
         self._asked_at = -math.inf
@@ -273,10 +273,10 @@ class Journal:
 
     def record_intents(self, intents: Mapping[Name, Intent]) -> None:
         """
-        Write down what is about to be posted, and all results since the last write.
+        Store what is about to be posted, and all results since the last write.
 
-        :param intents: by name; their windows are set here.
-        :raises BiginJournalError: if that is not confirmed; nothing of it may be posted.
+        :param intents: intents by name; their windows are set here.
+        :raises BiginJournalError: if that is not confirmed; none of them may be posted.
         :raises BiginStaleAttemptError: if this try was replaced.
         """
         with self._lock:
@@ -293,7 +293,7 @@ class Journal:
 
     def ensure_postable(self, name: Name) -> None:
         """
-        Make sure that a mail may be posted now: its intent is recent and Airflow counts on this try.
+        Make sure that a mail may be posted now: its intent is recent, and Airflow wants this try.
 
         :raises BiginJournalError: if the journal is closed, or Airflow is too slow.
         :raises BiginStaleAttemptError: if this try was replaced.
@@ -313,11 +313,11 @@ class Journal:
                     self._waiting.discard(name)
                     return
             raise BiginJournalError(
-                "Airflow takes too long to write down what is about to be sent, so it is not sent now"
+                "Airflow takes too long to store what is about to be sent, so it is not sent now"
             )
 
     def record_outcome(self, result: Result) -> None:
-        """Take down what became of a mail for good: it is delivered, or Bigin refuses it."""
+        """Record what finally happened to a mail: it was delivered, or Bigin refused it."""
         with self._lock:
             name = result.item.name
             self._spent.pop(name, None)
@@ -326,7 +326,7 @@ class Journal:
             self._go.results.append(result)
 
     def discard_intent(self, name: Name) -> None:
-        """Take down that a mail was surely not posted, and that a later try may post it."""
+        """Record that a mail was certainly not posted, and that a later try may post it."""
         with self._lock:
             self.is_dirty = True
             self._waiting.discard(name)
@@ -335,24 +335,24 @@ class Journal:
                 self._give_answer_back(*self._spent.pop(name))
 
     def record_answer(self, name: Name, word: Literal["send", "leave"]) -> None:
-        """Take down what a person has said of a mail in doubt."""
+        """Record what a person said about a mail in doubt."""
         with self._lock:
             self.is_dirty = True
             self._go.answers[name] = Answer(*name, word, self._attempt.number)
 
     def replace(self, earlier: Name, name: Name) -> None:
-        """Let the next intent of a mail take the place of an earlier one, and spend what was said of that."""
+        """Let the next intent of a mail replace an earlier one, and use up what was said about that."""
         self._earlier[name] = earlier
 
     def close(self, error: Exception) -> None:
-        """Let no thread post any more."""
+        """Keep all threads from posting any more."""
         with self._lock:
             self._closed_by = self._closed_by or error
 
     def save(self) -> None:
         """Write the results since the last write. If that fails, the next try looks for the mails."""
         with self._lock:
-            # A head that says that all is done must not outlive a try that does not end so.
+            # A head that says that all is done must not outlive a try that ends otherwise.
             if not self.is_dirty and not self._go.is_complete:
                 return
             try:
@@ -362,7 +362,7 @@ class Journal:
 
     def save_for_wait(self) -> None:
         """
-        Write what is known, changed or not, as a try ends that is to run again: its number will tell nothing.
+        Write what is known, changed or not, before a try ends that will run again under the same number.
 
         :raises BiginJournalError: if that is not confirmed.
         :raises BiginStaleAttemptError: if this try was replaced.
@@ -372,14 +372,14 @@ class Journal:
 
     def complete(self) -> None:
         """
-        Write, as the last act of a try that is about to be green, that all is done.
+        Write, as the last act of a try that is about to succeed, that all is done.
 
-        :raises BiginStaleAttemptError: if Airflow does not count on this try any more.
+        :raises BiginStaleAttemptError: if Airflow no longer wants this try.
         """
         with self._lock:
             if self._go.is_complete and not self.is_dirty:
                 return
-            if self._attempt.is_inner:  # whether the task around it will be green, nobody knows yet
+            if self._attempt.is_inner:  # nobody knows yet whether the task around it will succeed
                 self.save()
                 return
             self._ask_airflow()
@@ -392,19 +392,19 @@ class Journal:
                 raise
             except Exception as error:
                 log.warning(
-                    "All mails are sent, but that could not be written down (%s). If this task is cleared, it"
-                    " will find them sent: clear it once more to send again.",
+                    "All mails are sent, but that could not be stored (%s). If this task is cleared, it will"
+                    " find them already sent; clear it once more to send them again.",
                     _name(error),
                 )
 
     def begin(self) -> None:
-        """Write down at once that a go begins, where the absence of a head may mean that one was complete."""
+        """Store at once that a go begins, if the absence of a head may mean that one was complete."""
         if self._go.is_new and self._attempt.store.is_shared:
             with self._lock:
                 self._write_head()
 
     def _spend_answer(self, name: Name) -> None:
-        """What comes of an intent is a new doubt, of which a person has said nothing."""
+        """Use up an answer: what comes of the next intent is a new doubt, not yet answered."""
         earlier = self._earlier.get(name, name)
         if answer := self._go.answers.pop(earlier, None):
             self._spent[name] = self._go.open.pop(earlier, None), answer
@@ -415,7 +415,7 @@ class Journal:
             self._go.open[intent.item.name] = intent
 
     def _lease(self, names: Iterable[Name]) -> None:
-        """Let intents begin now."""
+        """Start the lease of intents now."""
         began, window = self._clock.monotonic(), self._new_window()
         for name in [*names]:
             self._go.open[name] = self._go.open[name]._replace(window=window)
@@ -463,8 +463,9 @@ class Journal:
 
     def _forget(self) -> None:
         """
-        Delete all, also segments that no head came to count; the head last, so that what is half deleted
-        reads as a go with gaps.
+        Delete everything, including segments that no head counts.
+
+        The head comes last, so that a half-deleted state reads as a go with gaps.
         """
         number, read = 0, self._attempt.store.read
         while number < self._go.count or self._persist(read, f"segment.{number}") is not None:
@@ -474,7 +475,7 @@ class Journal:
             self._put("head", None)
 
     def _put(self, name: str, value: dict[str, Any] | None) -> None:
-        """Write, or delete."""
+        """Write a value, or delete it if it is None."""
         self._persist(self._put_once, name, value)
 
     def _persist(
@@ -483,7 +484,7 @@ class Journal:
         *arguments: Any,
         failure: str = "the state of the mails could not be written to Airflow",
     ) -> Any:
-        """Try again and again for some time; if it is not confirmed, the journal is closed."""
+        """Retry an operation for some time; if it is not confirmed, close the journal."""
         began = self._clock.monotonic()
         retrying = Retrying(
             retry=retry_if_exception(self._may_pass),
@@ -512,24 +513,24 @@ class Journal:
             store.write(name, value)
 
     def _ensure_owner(self, *, is_deletion: bool) -> None:
-        """Refuse, as the state store of Airflow 3.3 does, what a try that was replaced would write."""
+        """Refuse the writes of a try that was replaced, as the state store of Airflow 3.3 does."""
         head = read_head(self._attempt.store.read("head"))
         if head and head.owner not in self._owners and head.attempt >= self._attempt.number:
-            raise BiginStaleAttemptError("another try of this task has begun, so this one sends nothing")
+            raise BiginStaleAttemptError("another try of this task has started, so this one sends nothing")
         is_asked = self._clock.monotonic() - self._asked_at <= MAX_WORD_AGE
         if (is_deletion or head is None) and not is_asked:
             self._ask_once()
 
     def _ask_airflow(self) -> None:
-        """Make sure that Airflow counts on this try; if it does not say so, the journal is closed."""
-        self._persist(self._ask_once, failure="Airflow does not say whether it still counts on this try")
+        """Make sure that Airflow wants this try; if it does not say so, close the journal."""
+        self._persist(self._ask_once, failure="Airflow does not say whether it still wants this try")
 
     def _ask_once(self) -> None:
         self._attempt.ensure_wanted()
         self._asked_at = self._clock.monotonic()
 
     def _may_pass(self, error: BaseException) -> bool:
-        """Tell whether a write may be repeated; it never will be if this try was replaced."""
+        """Return whether a write may be repeated; never repeat it if this try was replaced."""
         if not isinstance(error, Exception) or isinstance(error, BiginStaleAttemptError):
             return False
         try:
@@ -537,10 +538,10 @@ class Journal:
         except BiginStaleAttemptError:
             raise
         except Exception as unanswered:
-            log.debug("Airflow does not answer (%s).", type(unanswered).__name__)
+            log.debug("Airflow does not respond (%s).", type(unanswered).__name__)
         return True
 
 
 def _name(error: BaseException) -> str:
-    """Name an error without its text, which may quote what was written."""
+    """Name an error without its text, which may quote what was being written."""
     return type(error.__cause__ or error).__name__

@@ -1,4 +1,4 @@
-"""How many calls are made to Bigin at a time, and the back-off that they share."""
+"""How many calls to Bigin run at a time, and the back-off that they share."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from airflow_provider_bigin.api.repeat import send_repeatedly
 
 Answer = TypeVar("Answer")
 
-#: Calls without a refusal after which one more at a time is let through again.
+#: Consecutive calls without a refusal after which the limit is raised by one again.
 CALM = 50
-#: Seconds after which a waiting thread looks whether the run has ended.
+#: Seconds after which a waiting thread checks whether the run has ended.
 CHECK_INTERVAL = 1.0
 
 
 class ConcurrencyLimiter:
     """
-    Let at most so many calls through at a time, and none while Bigin asks for a pause.
+    Limit how many calls run at a time, and let none through while Bigin asks for a pause.
 
-    It is a clock, too: who sleeps by it was refused, and holds up all the others. Each refusal also lowers
-    the limit by one call, since Bigin's own may be lower than ours; calm raises it again.
+    It also serves as a clock: a call that sleeps on it was refused, and holds up all others. Each refusal
+    lowers the limit by one call, since Bigin's own may be lower than ours; calm raises it again.
 
-    :param limit: calls at a time, at most.
+    :param limit: maximum number of concurrent calls.
     :param clock: tells the time and waits.
     """
 
@@ -40,9 +40,9 @@ class ConcurrencyLimiter:
 
     def call(self, request: Callable[[], Answer]) -> Answer:
         """
-        Make a call when there is room, and again while it surely did not run.
+        Make a call when there is room, and repeat it as long as it certainly did not run.
 
-        :raises BiginError: the last one, as it was.
+        :raises BiginError: the last error, unchanged.
         """
 
         def request_in_turn() -> Answer:
@@ -56,18 +56,18 @@ class ConcurrencyLimiter:
         return self._clock.time()
 
     def monotonic(self) -> float:
-        """Return seconds since some moment."""
+        """Return the seconds since an arbitrary point in time."""
         return self._clock.monotonic()
 
     def sleep(self, seconds: float, /) -> None:
-        """Let nobody through for so many seconds."""
+        """Let no call through for this many seconds."""
         with self._changed:
             self._opens_at = max(self._opens_at, self.monotonic() + seconds)
             self._limit = max(1, self._limit - 1)
             self._calm = 0
 
     def close(self, error: BaseException) -> None:
-        """Let nobody through any more: whoever comes gets this error."""
+        """Let no more calls through: raise this error for each of them."""
         with self._changed:
             self._closed_by = self._closed_by or error
             self._changed.notify_all()
@@ -95,6 +95,6 @@ class ConcurrencyLimiter:
             self._changed.notify_all()
 
     def _sit_out_pause(self) -> None:
-        with self._pause:  # one waits for all
+        with self._pause:  # one thread waits for all
             while not self._closed_by and (remaining := self._opens_at - self.monotonic()) > 0:
                 self._clock.sleep(min(remaining, CHECK_INTERVAL))

@@ -1,4 +1,4 @@
-"""Which of Bigin's limits last too long to be sat out in a worker slot, and for how long."""
+"""Which of Bigin's limits last too long to wait out in a worker slot, and for how long."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from airflow_provider_bigin.api.errors import (
 )
 from airflow_provider_bigin.api.repeat import MAX_PAUSE
 
-#: Seconds after which is looked again, where nothing tells how long it lasts.
+#: Seconds to wait if nothing says how long a limit lasts.
 UNTOLD = 3600.0
-#: Seconds that an answer may ask for, at most; Zoho's limits are of a day.
+#: Maximum number of seconds that a response may ask for; Zoho's limits last a day.
 MAX_TOLD = 7 * 86400.0
 
 
 def lasts(error: BiginError) -> bool:
-    """Tell whether an error is a limit, before which nothing was sent, that lasts longer than a minute."""
+    """Return whether an error is a limit that lasts longer than a minute, and nothing was sent."""
     return error.sent == "no" and (
         isinstance(error, (BiginCreditLimitError, BiginDailyLimitError, BiginTokenLimitError))
         or (error.retryable and (error.retry_after or 0) > MAX_PAUSE)
@@ -30,12 +30,12 @@ def lasts(error: BiginError) -> bool:
 
 def seconds_left(limit: BiginError, client: BiginClient) -> float:
     """
-    Tell for how many seconds to wait for a limit: as the answer says, else as long as such limits last.
+    Return how many seconds to wait for a limit: as the response says, else as long as such limits last.
 
-    It is a minute or more. Airflow fails a task that runs again before its scheduler has noticed the end of
-    the last run: https://github.com/apache/airflow/issues/71580
+    This is at least a minute. Airflow fails a task that runs again before its scheduler has noticed the end
+    of the last run: https://github.com/apache/airflow/issues/71580
 
-    :param client: asks for the organization's time zone, where a day has to end.
+    :param client: asks for the organization's time zone if a day has to end.
     """
     seconds = limit.retry_after
     if seconds is None:
@@ -44,11 +44,11 @@ def seconds_left(limit: BiginError, client: BiginClient) -> float:
 
 
 def seconds_of_day(client: BiginClient) -> float | None:
-    """Return how many seconds are left of the organization's day, None if it cannot be told."""
+    """Return how many seconds are left of the organization's day, or None if that is unknown."""
     try:
         zone = ZoneInfo(client.get_organization()["time_zone"])
         now = datetime.fromtimestamp(client.server_time() or client.clock.time(), zone)
     except (BiginError, KeyError, TypeError, ValueError, OSError):
-        return None  # no scope, no credits, or no zone that this machine knows
+        return None  # no scope, no credits, or a time zone unknown to this machine
     midnight = datetime.combine(now.date() + timedelta(days=1), time(), zone)
     return midnight.timestamp() - now.timestamp()

@@ -1,7 +1,7 @@
 """
-Looking for mails that may have been sent, among the e-mails of their records.
+Looking for mails that may have been sent among the e-mails of their records.
 
-That a mail is absent takes positive evidence: a list of a known shape that was read to its end or behind the
+To call a mail absent takes positive evidence: a list of a known shape that was read to its end or past the
 time in question, after that time was over, and nothing in it that could be the mail.
 """
 
@@ -27,23 +27,23 @@ log = logging.getLogger(__name__)
 
 #: Seconds after a request's deadline for which a mail may still be on its way into the list.
 SETTLING = 60.0
-#: Seconds between the first looks; the last one is made when the time in question is over.
+#: Seconds between the first looks; the last look comes when the time in question is over.
 PAUSES = (3.0, 15.0)
-#: Seconds by which the list's times may be off; those of whole minutes may be rounded.
+#: Seconds by which the list's times may be off; those on the full minute may be rounded.
 TIME_TOLERANCE = 60.0
-#: Seconds by which all times of a list are off if it shows them in another zone, at most.
+#: Maximum number of seconds by which all times of a list are off if it shows them in another time zone.
 ZONE_ERROR = 14 * 3600.0
 #: ``Date`` headers have whole seconds, and lists may be some seconds off.
 CLOCK_TOLERANCE = 5.0
-#: Seconds for which a stored window is waited for, at most: an hour is the longest timeout of a connection.
+#: Maximum number of seconds to wait for the end of a stored window; connections time out within an hour.
 MAX_WAIT = 4600.0
-#: Seconds, on both sides, by which the own clock may differ from Bigin's where that cannot be asked.
+#: Seconds, in either direction, by which our clock may differ from Bigin's if that cannot be read.
 CLOCK_SKEW = 300.0
 
 
 @dataclass(frozen=True)
 class Found:
-    """The mail is there. ``by_marker``: nothing else could be mistaken for it."""
+    """The mail is there. If ``by_marker``, nothing else could be mistaken for it."""
 
     message_id: str
     by_marker: bool
@@ -67,19 +67,19 @@ class Absent:
 
 @dataclass(frozen=True)
 class InDoubt:
-    """The list does not decide; ``reason`` follows a "because"."""
+    """The list is inconclusive; ``reason`` follows a "because"."""
 
     reason: str
 
     evidence: ClassVar[Evidence] = "in doubt"
 
     def __str__(self) -> str:
-        return f"It cannot be told whether the mail was sent, because {self.reason.rstrip('.')}."
+        return f"It is unknown whether the mail was sent, because {self.reason.rstrip('.')}."
 
 
 @dataclass(frozen=True)
 class Unreadable:
-    """The list could not be read now; later it may."""
+    """The list cannot be read now but may be readable later."""
 
     error: BiginError
 
@@ -97,16 +97,16 @@ class Suspect(NamedTuple):
     """
     A mail that may be in its record's list.
 
-    :param record: what it is filed under.
-    :param subject: digest, as the next three.
-    :param people: those that a list shows.
-    :param content: without the marker.
-    :param scheduled: the time for which it is scheduled, if it is.
-    :param window: when it left, if it left.
-    :param markers: by which it is surely recognized.
-    :param old_markers: by which it may be recognized, or an earlier send of it.
+    :param record: record that it is filed under.
+    :param subject: digest, like the next three.
+    :param people: recipients that a list shows.
+    :param content: content without the marker.
+    :param scheduled: time for which it is scheduled, if any.
+    :param window: when it was sent, if it was.
+    :param markers: markers that identify it with certainty.
+    :param old_markers: markers that identify it or an earlier send of it.
     :param is_marked: whether it carries a marker.
-    :param has_intent: whether an intent says so; else an earlier try may have sent it without a trace.
+    :param has_intent: whether it has an intent; otherwise an earlier try may have sent it without a trace.
     """
 
     record: RecordRef
@@ -136,14 +136,14 @@ def suspect_of(mail: Mail, record: RecordRef, window: Window, digests: Digests) 
 @dataclass
 class Scene:
     """
-    What is known beside the lists.
+    What is known besides the lists.
 
-    :param digests: of this go.
-    :param task: the half of a marker that all mails of this task have.
-    :param own_markers: of other mails of this go that are open.
+    :param digests: digests of this go.
+    :param task: half of the marker that all mails of this task share.
+    :param own_markers: markers of other open mails of this go.
     :param claims: ids of mails that are known to be other sends.
     :param has_all_claims: whether no such id is missing.
-    :param is_first_go: whether an agreement may be taken for a mail of an unknown past.
+    :param is_first_go: whether a matching e-mail may be taken for a mail with an unknown past.
     """
 
     digests: Digests
@@ -155,7 +155,7 @@ class Scene:
 
 
 class Sighting(NamedTuple):
-    """An entry of a list that could be a mail, with its content where that can be read."""
+    """An entry of a list that could be a mail, with its content if that can be read."""
 
     email: Email
     content: str | None = None
@@ -174,12 +174,12 @@ def settle(
     each: Mapper = map,
 ) -> dict[Name, Verdict]:
     """
-    Look for mails until they are found, or the time is over in which they can come into the lists.
+    Look for mails until they are found, or until they can no longer appear in the lists.
 
     :param client: reads the lists.
-    :param suspects: what may have been sent.
-    :param scene: what else is known; what is found is claimed in it.
-    :param each: ``map``, or one that makes several calls at a time.
+    :param suspects: mails that may have been sent.
+    :param scene: what else is known; mails that are found are added to its claims.
+    :param each: ``map``, or a variant that makes several calls at a time.
     """
     until = max(suspect.window[1] for suspect in suspects.values()) + CLOCK_TOLERANCE
     until = min(until, bigin_time(client) + MAX_WAIT)
@@ -201,7 +201,7 @@ def settle(
 def look(
     client: BiginClient, suspects: Mapping[Name, Suspect], scene: Scene, *, each: Mapper = map
 ) -> dict[Name, Verdict]:
-    """Look once, reading each record's list and each content that matters once."""
+    """Look once, reading each record's list and each relevant content only once."""
     verdicts: dict[Name, Verdict] = {}
     names_of: defaultdict[RecordRef, list[Name]] = defaultdict(list)
     for name, suspect in suspects.items():
@@ -225,7 +225,7 @@ def look(
 def _judge_all(
     suspects: Mapping[Name, Suspect], sightings: Collection[Sighting], scene: Scene, *, gap: str | None
 ) -> dict[Name, Verdict]:
-    """Judge all mails of a record. What is one of them is none of the others, so they are judged again."""
+    """Judge all mails of a record; an entry that is one of them is not another, so judge those again."""
     verdicts: dict[Name, Verdict] = {}
     while True:
         left = {name: suspects[name] for name in suspects if not isinstance(verdicts.get(name), Found)}
@@ -240,9 +240,9 @@ def _judge_all(
 
 def judge(suspect: Suspect, sightings: Iterable[Sighting], scene: Scene, *, gap: str | None) -> Verdict:
     """
-    Judge by what a list shows.
+    Judge a mail by what a list shows.
 
-    :param gap: why the list does not prove that something is absent, if it does not.
+    :param gap: why the list cannot prove that something is absent, if it cannot.
     """
     agreeing: list[str] = []
     doubts: list[str] = []
@@ -250,7 +250,7 @@ def judge(suspect: Suspect, sightings: Iterable[Sighting], scene: Scene, *, gap:
         if suspect.markers & markers and email.message_id:
             return Found(email.message_id, by_marker=True)
         if suspect.old_markers & markers:
-            doubts.append("an earlier send of it is there, which may have been before it was asked for again")
+            doubts.append("an earlier send of it is there, which may be from before the task was cleared")
             continue
         if any(marker.task == scene.task for marker in markers):
             is_other = suspect.has_intent or markers <= scene.own_markers
@@ -261,15 +261,15 @@ def judge(suspect: Suspect, sightings: Iterable[Sighting], scene: Scene, *, gap:
         if markers:
             # A mail of another task, or of something that looks like one.
             if agreement == "full":
-                doubts.append("its record has an e-mail that is the same but for its marker")
+                doubts.append("its record has an e-mail that is identical except for the marker")
         elif agreement == "full" and email.message_id:
             agreeing.append(email.message_id)
         elif agreement:
-            doubts.append("its record has an e-mail that resembles it, but not in everything")
+            doubts.append("its record has an e-mail that resembles it, but not in every respect")
     if len(agreeing) > 1:
-        return InDoubt(f"its record has {len(agreeing)} e-mails of that time that could be it")
+        return InDoubt(f"its record has {len(agreeing)} e-mails from that time that could be it")
     if agreeing and not suspect.has_intent and not scene.is_first_go:
-        return InDoubt("its record has an e-mail that could be it, or one that was asked for before")
+        return InDoubt("its record has an e-mail that could be it, or one that was requested before")
     if agreeing and not scene.has_all_claims:
         return InDoubt("its record has an e-mail that could be it, or an earlier one whose id is lost")
     if agreeing and gap:
@@ -282,24 +282,23 @@ def judge(suspect: Suspect, sightings: Iterable[Sighting], scene: Scene, *, gap:
 
 
 def unread(error: BiginError) -> Verdict:
-    """Judge where a list cannot be read, now or at all."""
+    """Judge a mail whose list cannot be read, now or at all."""
     if error.retryable:
         return Unreadable(error)
     return InDoubt(f"its record's e-mails cannot be read: {error}")
 
 
 def bigin_time(client: BiginClient) -> float:
-    """Return the time by Bigin's clock, or by ours where Bigin's cannot be had."""
+    """Return the time by Bigin's clock, or by ours if Bigin's is not available."""
     time = client.server_time()
     return client.clock.time() if time is None else time
 
 
 def new_window(client: BiginClient, *, lease: float) -> Window:
     """
-    Return the time, by Bigin's clock, in which a mail comes into the list that is posted within a lease, in
-    whole seconds.
+    Return when, by Bigin's clock, a mail posted within a lease appears in the list, in whole seconds.
 
-    :param lease: seconds.
+    :param lease: length of the lease, in seconds.
     """
     skew = CLOCK_SKEW if client.server_time() is None else 0.0
     now = bigin_time(client)
@@ -309,7 +308,7 @@ def new_window(client: BiginClient, *, lease: float) -> Window:
 def _read(
     client: BiginClient, record: RecordRef, suspects: Collection[Suspect], scene: Scene
 ) -> tuple[EmailList, list[Sighting]]:
-    """Read a record's list, and the content of those entries that could be one of the mails."""
+    """Read a record's list, and the content of the entries that could be one of the mails."""
     horizon = min(suspect.window[0] for suspect in suspects) - ZONE_ERROR - TIME_TOLERANCE
     views = (SCHEDULED_VIEW, *VIEWS) if any(suspect.scheduled for suspect in suspects) else VIEWS
     emails = list_emails(client, record, views=views, horizon=horizon)
@@ -330,7 +329,7 @@ def _read(
             except BiginError as error:
                 if error.retryable:
                     raise
-                can_read = False  # this account's API reads no single mails
+                can_read = False  # this account's API cannot read single mails
         sightings.append(
             Sighting(email, content, find_markers(content, scene.task) if content else frozenset())
         )
@@ -345,10 +344,10 @@ def _content(client: BiginClient, record: RecordRef, message_id: str) -> str | N
 
 def _agreement(suspect: Suspect, email: Email, content: str | None, digests: Digests) -> str | None:
     """
-    Tell whether an entry without our marker could be the mail: ``full``, ``partial``, or not at all.
+    Return whether an entry without our marker could be the mail: ``full``, ``partial``, or not at all.
 
-    Zoho may rewrite contents, so one that differs excludes only what differs in something else too. Where
-    neither a marker nor the content can be compared, the list's time zone may be wrong as well.
+    Zoho may rewrite contents, so a different content only rules out an entry that differs in something else,
+    too. If neither a marker nor the content can be compared, the list's time zone may be wrong as well.
     """
     when = _when(suspect, email, digests)
     if not _shares_something(suspect, email, digests):
@@ -374,8 +373,9 @@ def _agreement(suspect: Suspect, email: Email, content: str | None, digests: Dig
 
 def _when(suspect: Suspect, email: Email, digests: Digests) -> str:
     """
-    Tell how an entry's time fits: ``then``, ``rounded`` if it may be that of a minute, ``near`` as in another
-    zone, ``far``, or ``unknown``.
+    Return how an entry's time fits: ``then``, ``rounded``, ``near``, ``far``, or ``unknown``.
+
+    ``rounded`` means rounded to the minute; ``near`` means as in another time zone.
     """
     if email.time is None:
         return "unknown"
@@ -390,9 +390,7 @@ def _when(suspect: Suspect, email: Email, digests: Digests) -> str:
 
 
 def _shares_something(suspect: Suspect, email: Email, digests: Digests) -> bool:
-    """
-    Tell whether an entry has a mail's subject or one of its recipients, or does not tell both.
-    """
+    """Return whether an entry has a mail's subject or one of its recipients, or lacks its recipients."""
     if email.subject and digests.subject(email.subject) == suspect.subject:
         return True
     return email.people is None or _shares_people(suspect, email, digests)
@@ -403,11 +401,11 @@ def _shares_people(suspect: Suspect, email: Email, digests: Digests) -> bool:
 
 
 def _time_gap(emails: EmailList, client: BiginClient) -> str | None:
-    """Say that the list's times do not agree with Bigin's clock, if they do not."""
+    """Return the gap if the list's times do not agree with Bigin's clock."""
     tolerance = CLOCK_SKEW if client.server_time() is None else TIME_TOLERANCE
     sent = [email for email in emails.emails if email.is_sent and not _is_still_scheduled(email)]
     if any((email.time or 0.0) > bigin_time(client) + tolerance for email in sent):
-        return "the list of its record's e-mails shows times that are still to come"
+        return "the list of its record's e-mails shows times in the future"
     return None
 
 
@@ -419,12 +417,13 @@ def _is_still_scheduled(email: Email) -> bool:
 
 def _without_shared_finds(verdicts: dict[Name, Verdict]) -> dict[Name, Verdict]:
     """
-    One entry cannot be two mails: where several sends would take the same, without a marker to tell, it is
-    nobody's.
+    Turn finds of one entry by several sends into doubts, unless a marker tells them apart.
+
+    One entry cannot be two mails.
     """
     finds = Counter(verdict.message_id for verdict in verdicts.values() if isinstance(verdict, Found))
     return {
-        name: InDoubt("another send of this task would be the same mail")
+        name: InDoubt("another send of this task matches the same e-mail")
         if isinstance(verdict, Found) and not verdict.by_marker and finds[verdict.message_id] > 1
         else verdict
         for name, verdict in verdicts.items()

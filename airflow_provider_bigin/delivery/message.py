@@ -1,4 +1,4 @@
-"""What is delivered: a mail and the record that it is sent from, before and after the requests it takes."""
+"""What is delivered: a mail and the record it is sent from, before and after the requests it takes."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ Answer = TypeVar("Answer")
 @dataclass(frozen=True)
 class Draft:
     """
-    A mail as far as it is known without a request.
+    A mail as far as it is known without making a request.
 
-    :param record: what it is filed under, or how that is found.
-    :param mail: checked; perhaps without a sender.
-    :param files: to be uploaded and attached.
-    :param images: to be uploaded and shown in the content, by their names in it.
+    :param record: record that it is filed under, or how to find it.
+    :param mail: the checked mail, possibly without a sender.
+    :param files: files to upload and attach.
+    :param images: images to upload and show in the content, keyed by their names in it.
     """
 
     record: RecordRef | RecordSearch
@@ -34,11 +34,11 @@ class Draft:
 @dataclass(frozen=True)
 class Message:
     """
-    A mail that is ready to leave.
+    A mail that is ready to send.
 
-    :param record: what it is filed under.
-    :param mail: what leaves.
-    :param files: those that were uploaded for it; their ids are its last attachments.
+    :param record: record that it is filed under.
+    :param mail: the mail to send.
+    :param files: files that were uploaded for it; their ids are its last attachments.
     """
 
     record: RecordRef
@@ -47,31 +47,31 @@ class Message:
 
 
 class Batch(Protocol):
-    """The mails of one task, made one by one. Its methods are called from several threads."""
+    """The mails of one task, built one at a time. Its methods are called from several threads."""
 
     def __len__(self) -> int:
         """Return how many mails there are."""
 
     def row(self, position: int) -> str:
         """
-        Write down what tells a mail from the others of the batch, the same in all tries and processes.
+        Return what tells a mail from the others in the batch, the same in all tries and processes.
 
         Never raises.
         """
 
     def record(self, position: int) -> RecordRef | None:
-        """Return the record of a mail if it is known without making the mail. Never raises."""
+        """Return the record of a mail if it is known without building the mail. Never raises."""
 
     def draft(self, position: int) -> Draft:
         """
-        Make a mail, as far as that takes no request.
+        Build a mail as far as possible without making a request.
 
-        :raises Exception: whatever is wrong with it; that is this mail's failure, and no other's.
+        :raises Exception: whatever is wrong with it; only this mail fails.
         """
 
     def locate(self, record: RecordRef | RecordSearch) -> RecordRef:
         """
-        Return a record, searched for if need be.
+        Return a record, searching for it if necessary.
 
         :raises BiginError: if it is not found, or is not the only one.
         """
@@ -80,7 +80,7 @@ class Batch(Protocol):
         """
         Make the requests that a mail needs before it is sent: record search, uploads, default sender.
 
-        :raises Exception: what is wrong with the mail, or with Bigin.
+        :raises Exception: whatever is wrong with the mail, or with Bigin.
         """
 
     def renew(self, message: Message) -> Message:
@@ -88,7 +88,7 @@ class Batch(Protocol):
         Upload the files of a mail again.
 
         :raises BiginError: if that fails.
-        :raises OSError: if a file cannot be read any more.
+        :raises OSError: if a file can no longer be read.
         """
 
 
@@ -96,8 +96,9 @@ def post_renewed(
     post: Callable[[Message], Answer], message: Message, renew: Callable[[Message], Message]
 ) -> Answer:
     """
-    Post a mail, and once more with its files uploaded again if Bigin refuses the id of one: by that answer
-    the mail surely did not leave.
+    Post a mail, and once more with its files uploaded again if Bigin refuses the id of one.
+
+    Such a response means that the mail was certainly not sent.
     """
     try:
         return post(message)

@@ -1,4 +1,4 @@
-"""What became of one mail."""
+"""What happened to one mail."""
 
 from __future__ import annotations
 
@@ -15,24 +15,25 @@ STATUSES: tuple[Status, ...] = ("sent", "already_sent", "opted_out", "failed", "
 
 #: Characters kept of the text of an error.
 MAX_DETAIL_LENGTH = 500
-#: Characters kept of its reason, which stands in XCom for each row.
+#: Characters kept of its reason, which goes to XCom for each row.
 MAX_REASON_LENGTH = 250
-#: An address, or the id of a record or mail.
+#: An e-mail address, or the id of a record or mail.
 _PERSONAL = re.compile(r"[^\s<>\"'(),;:]+@[^\s<>\"'(),;:]+|\b\d{10,}\b|\b[0-9a-f]{32,}\b")
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """
-    What became of one mail.
+    What happened to one mail.
 
     :param status: ``sent`` by this try, ``already_sent`` by an earlier one, ``opted_out`` if the contact
-        wants no mail, ``failed`` and surely not sent, ``unknown``, or ``skipped`` because the run ended
+        wants no mail, ``failed`` and certainly not sent, ``unknown``, or ``skipped`` because the run ended
         before its turn.
-    :param record: what it is filed under, if that is known.
-    :param message_id: of a mail that is out.
-    :param error: why it is not out.
-    :param blocked: recipients whom Bigin left out of a mail that it took; known to the try that sent it.
+    :param record: record that it is filed under, if known.
+    :param message_id: id of a mail that was sent.
+    :param error: why it was not sent.
+    :param blocked: recipients whom Bigin left out of a mail that it accepted; known only to the try that
+        sent it.
     """
 
     status: Status
@@ -43,22 +44,22 @@ class Outcome:
 
     @classmethod
     def of_failure(cls, record: RecordRef | None, error: BiginError) -> Outcome:
-        """Say that a mail was surely not sent."""
+        """Return the outcome of a mail that was certainly not sent."""
         return cls("opted_out" if isinstance(error, BiginOptedOutError) else "failed", record, error=error)
 
     @property
     def is_delivered(self) -> bool:
-        """Whether the mail is out, by whichever try."""
+        """Whether the mail was sent, in this try or an earlier one."""
         return self.status in ("sent", "already_sent")
 
     @property
     def is_settled(self) -> bool:
-        """Whether there is nothing left to do: the mail is out, or nobody wants it."""
+        """Whether there is nothing left to do: the mail was sent, or nobody wants it."""
         return self.is_delivered or self.status == "opted_out"
 
     @property
     def is_retryable(self) -> bool:
-        """Whether a later try may do better."""
+        """Whether a later try may succeed."""
         return self.error is not None and self.error.retryable
 
     @property
@@ -68,7 +69,7 @@ class Outcome:
 
     @property
     def reason(self) -> str | None:
-        """What went wrong, in words that many mails may share: without addresses and ids."""
+        """What went wrong, in words that many mails may share, without addresses or ids."""
         if self.error is None:
             return None
         where = self.error.details.get("json_path") or self.error.details.get("api_name")

@@ -1,9 +1,9 @@
 """
-What is stored of a task's mails: one head, and segments of older results, in one format on every Airflow.
+What is stored about a task's mails: one head and segments of older results, in one format on every Airflow.
 
-The head says to which go it belongs, which mails may have been posted (their intents) and what became of the
-latest others; segments hold the results before those. What is read is bounded, of the right types and as it
-was written, or it is not understood: people can edit it in Airflow's pages.
+The head says which go it belongs to, which mails may have been posted (their intents), and what happened to
+the latest others; segments hold the results before those. Whatever is read must be bounded, of the right
+types, and exactly as it was written, or it is rejected: people can edit it in Airflow's UI.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from pydantic import Field, StrictBool, StrictStr, TypeAdapter, ValidationError
 from airflow_provider_bigin.api.records import RecordRef
 from airflow_provider_bigin.delivery.identity import Item, digest
 
-#: Raised when the form of what is stored changes; what another version stored cannot be understood.
+#: Incremented when the format changes; what another version stored is rejected.
 VERSION: Literal[1] = 1
 MAX_TEXT_LENGTH = 500
-#: Segments of all goes, each with some 200 results; a head that counts more was edited.
+#: Segments of all goes, each with about 200 results; a head that counts more was edited.
 MAX_SEGMENTS = 10_000
 
 Text = Annotated[StrictStr, Field(max_length=MAX_TEXT_LENGTH)]
@@ -37,13 +37,13 @@ class Intent(NamedTuple):
 
     :param item: which mail of the go it is.
     :param attempt: number of the try that wrote it.
-    :param record: what it is filed under.
+    :param record: record that it is filed under.
     :param is_marked: whether it carries its marker.
-    :param subject: digest, as the next three.
-    :param people: those that a list shows: ``to`` and ``cc``, never ``bcc``.
-    :param content: without the marker.
-    :param scheduled: the time for which it is scheduled, if it is.
-    :param window: the time by Bigin's clock in which it left, if it left.
+    :param subject: digest, like the next three.
+    :param people: recipients that a list shows: ``to`` and ``cc``, never ``bcc``.
+    :param content: content without the marker.
+    :param scheduled: time for which it is scheduled, if any.
+    :param window: time span by Bigin's clock in which it was sent, if it was.
     """
 
     item: Item
@@ -59,11 +59,11 @@ class Intent(NamedTuple):
 
 class Answer(NamedTuple):
     """
-    What a person has said of a mail in doubt. It holds until the mail is posted again.
+    What a person said about a mail in doubt, valid until the mail is posted again.
 
-    :param row: of the mail's name, like ``number``.
-    :param word: ``leave`` holds only until somebody clears the task.
-    :param attempt: number of the try that was told.
+    :param row: part of the mail's name, like ``number``.
+    :param word: the answer; ``leave`` is valid only until someone clears the task.
+    :param attempt: number of the try that received it.
     """
 
     row: Text
@@ -74,11 +74,12 @@ class Answer(NamedTuple):
 
 class Result(NamedTuple):
     """
-    What became of a mail for good.
+    What finally happened to a mail.
 
-    :param status: ``done``, or ``refused``: Bigin will never take it.
-    :param record: what it is filed under; None if it is not known where a person says that it was sent.
-    :param message_id: of a mail that is done; None if a person says that it was sent.
+    :param status: ``done``, or ``refused``: Bigin will never accept it.
+    :param record: record that it is filed under; None if a person says that it was sent and the record is
+        unknown.
+    :param message_id: id of a mail that is done; None if a person says that it was sent.
     :param error: Bigin's code or the name of an error class.
     :param detail: what else a later try may report; a code or a number, never an address.
     """
@@ -97,18 +98,18 @@ class Head:
     """
     The state of a go.
 
-    :param go: its identity, random.
-    :param salt: of its digests.
-    :param max_tries: Airflow's, like ``clear_number``, when this was written.
+    :param go: random identity of the go.
+    :param salt: salt of its digests.
+    :param max_tries: Airflow's value when this was written, like ``clear_number``.
     :param attempt: number of the try that wrote it.
     :param asked: number of the first try since a person asked.
     :param waiting_since: when a try first waited for a limit since then, in epoch seconds.
-    :param complete: whether the task was about to be green.
+    :param complete: whether the task was about to succeed.
     :param damaged: whether an earlier head was lost.
     :param segments: number of its first segment, and of the next one to be written.
-    :param owner: who wrote it; used below Airflow 3.3, as are the next two.
-    :param run: tells runs under the same id apart.
-    :param run_start: when the run began, in epoch seconds.
+    :param owner: who wrote it; used below Airflow 3.3, like the next two.
+    :param run: value that tells runs with the same id apart.
+    :param run_start: when the run started, in epoch seconds.
     """
 
     version: Literal[1]
@@ -144,26 +145,26 @@ Stored = TypeVar("Stored", Head, Segment)
 
 def read_head(stored: Any) -> Head | None:
     """
-    Understand a head, or say None.
+    Parse a head; return None if it is not valid.
 
-    :param stored: a value of the store; anything may have happened to it.
+    :param stored: value from the store; anything may have happened to it.
     """
     return _read(Head, stored)
 
 
 def read_segment(stored: Any) -> Segment | None:
-    """Understand a segment, or say None; otherwise as :func:`read_head`."""
+    """Parse a segment; return None if it is not valid, like :func:`read_head`."""
     return _read(Segment, stored)
 
 
 def as_json(value: Head | Segment) -> dict[str, Any]:
-    """Return what the store keeps."""
+    """Return what to store."""
     content = _content(value)
     return {**content, "checksum": _checksum(content)}
 
 
 def text(value: str) -> str:
-    """Make a text of strangers one that can be stored, and read again."""
+    """Turn untrusted text into text that can be stored and read again."""
     return value[:MAX_TEXT_LENGTH].encode(errors="replace").decode()
 
 
@@ -172,7 +173,7 @@ def _read(kind: type[Stored], stored: Any) -> Stored | None:
         value: Stored = _adapters()[kind].validate_python(stored)
     except (ValidationError, RecursionError):
         return None
-    # Of what was understood, as a database may write the same numbers in another way.
+    # Computed from the parsed value, since a database may write the same numbers differently.
     return value if stored.get("checksum") == _checksum(_content(value)) else None
 
 

@@ -14,17 +14,17 @@ from airflow_provider_bigin.version_compat import (
     set_database_variable,
 )
 
-#: Begins the names of all keys and Variables, so that they keep out of the way of what users store.
+#: Prefix of all keys and Variables, so that they do not collide with what users store.
 PREFIX = "airflow_provider_bigin"
 VARIABLE_PREFIX = f"{PREFIX}_state_"
 
 
 class StateStore(Protocol):
-    """JSON objects under names, which survive the tries of a task. A call that fails raises."""
+    """Named JSON objects that survive the tries of a task. A call that fails raises an exception."""
 
     #: Whether anything is kept at all.
     keeps: ClassVar[bool]
-    #: Whether a try that was replaced may still write, so that each write has to be checked.
+    #: Whether a try that was replaced can still write, so that each write has to be checked.
     is_shared: ClassVar[bool]
 
     def read(self, name: str) -> Any:
@@ -39,11 +39,12 @@ class StateStore(Protocol):
 
 class TaskStateStore:
     """
-    The task state store of Airflow 3.3. It refuses the writes of a try that was replaced, and its rows are
-    deleted with their run.
+    The task state store of Airflow 3.3.
+
+    It refuses the writes of a try that was replaced, and its rows are deleted with their run.
 
     :param store: ``context["task_state_store"]``.
-    :param operator: tells the operators apart that run inside one task.
+    :param operator: key that tells the operators inside one task apart.
     """
 
     keeps: ClassVar[bool] = True
@@ -59,7 +60,7 @@ class TaskStateStore:
 
     def write(self, name: str, value: dict[str, Any]) -> None:
         """Replace the value under a name."""
-        # Airflow would let it expire after 30 days. This is airflow.sdk.NEVER_EXPIRE, the very object.
+        # Airflow would let it expire after 30 days. This is the value of airflow.sdk.NEVER_EXPIRE.
         self._store.set(f"{self._prefix}.{name}", value, retention=timedelta.max)
 
     def delete(self, name: str) -> None:
@@ -71,9 +72,9 @@ class VariableStore:
     """
     Airflow Variables in the metadata database, for a task instance below Airflow 3.3.
 
-    Secrets backends are not asked: they would be first each time, and cannot have them.
+    Secrets backends are bypassed: they would be asked first each time, and cannot have these Variables.
 
-    :param identity: of the task instance.
+    :param identity: identity of the task instance.
     """
 
     keeps: ClassVar[bool] = True
@@ -89,7 +90,7 @@ class VariableStore:
         try:
             return None if text is None else json.loads(text)
         except ValueError:
-            return text  # somebody has edited it; whoever reads it sees that it is not what was written
+            return text  # someone has edited it; the reader sees that it is not what was written
 
     def write(self, name: str, value: dict[str, Any]) -> None:
         """Replace the value under a name."""
@@ -104,7 +105,7 @@ class VariableStore:
 
 
 class NoStore:
-    """For ``[bigin] state = none``, where tasks may not write Variables."""
+    """A store that keeps nothing: ``[bigin] state = none``, for where tasks may not write Variables."""
 
     keeps: ClassVar[bool] = False
     is_shared: ClassVar[bool] = False

@@ -509,7 +509,7 @@ class TestComplete:
         send(journal, "a")
         airflow.failing = OSError("no supervisor")
         journal.complete()
-        assert "clear it once more to send again" in caplog.text
+        assert "clear it once more to send them again" in caplog.text
         airflow.failing = None
         _, go = begin(2, max_tries=4, clear_number=1)
         assert (go.id, opened(go)) == (first.id, ["a"])

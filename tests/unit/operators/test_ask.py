@@ -140,7 +140,7 @@ class TestQuestion:
         assert question["subject"] == "Was the mail to Contacts 5000000000000000101 sent?"
         assert question["options"] == [SENT, SEND, LEAVE]
         assert question["assigned_users"] == [{"id": "7", "name": "ada"}]
-        assert "e-mails of `Contacts 5000000000000000101`:\n\n> `It cannot be told" in question["body"]
+        assert "e-mails of `Contacts 5000000000000000101`:\n\n> `It is unknown" in question["body"]
         assert "@" not in question["body"]
 
     def test_it_waits_for_a_day_unless_told_otherwise(self, in_doubt, wait):
@@ -210,10 +210,10 @@ class TestAnswers:
     def test_leave_it_holds_until_somebody_clears(self, in_doubt, wait, sandbox):
         instance = in_doubt()
         waiting = wait(instance.run)
-        with pytest.raises(AirflowFailException, match="said to leave it failed"):
+        with pytest.raises(AirflowFailException, match="chose to leave it failed"):
             instance.resume(waiting, event(LEAVE))
         instance.retry()
-        with pytest.raises(AirflowFailException, match="said to leave it failed"):
+        with pytest.raises(AirflowFailException, match="chose to leave it failed"):
             instance.run()
         instance.clear(sandbox.now())
         waiting = wait(instance.run)
@@ -223,7 +223,7 @@ class TestAnswers:
     def test_without_an_answer_nothing_is_sent_and_a_clear_asks_again(self, in_doubt, wait, sandbox):
         instance = in_doubt()
         waiting = wait(instance.run)
-        with pytest.raises(AirflowFailException, match="Nobody has answered in time"):
+        with pytest.raises(AirflowFailException, match="Nobody answered in time"):
             instance.resume(waiting, event(LATE))
         assert sandbox.mail_count() == 1
         instance.clear(sandbox.now())

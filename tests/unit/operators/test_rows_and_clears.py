@@ -192,7 +192,7 @@ class TestClears:
             patch.setattr(StateStore, "set", refuse_second)
             patch.setattr(delivery_store, "delete_database_variable", refuse_deletion)
             assert instance.run()["sent"] == 5
-        assert "clear it once more to send again" in caplog.text
+        assert "clear it once more to send them again" in caplog.text
         instance.clear(sandbox.now())
         assert instance.run()["already_sent"] == 5
         assert "clear the task once more" in caplog.text

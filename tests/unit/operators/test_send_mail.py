@@ -95,7 +95,7 @@ def test_an_attachment_id_that_ends_like_a_file_stays_an_id(run, sandbox):
 
 
 def test_a_template_file_that_is_not_there(run, sandbox):
-    with pytest.raises(AirflowFailException, match=r"no template file 'report\.txt'.*end it with a space"):
+    with pytest.raises(AirflowFailException, match=r"template file 'report\.txt'.*end it with a space"):
         run(content="report.txt")
 
 
