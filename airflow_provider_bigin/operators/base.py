@@ -45,10 +45,12 @@ log = logging.getLogger(__name__)
 @contextmanager
 def ending_the_try(*, retry_unknown: bool = False) -> Iterator[None]:
     """
-    End the try as the error asks for: what a later try may cure is raised as it is, so that Airflow retries;
-    all else fails the task at once.
+    End the try as the error requires.
 
-    :param retry_unknown: retry, too, if nothing tells whether the mail was sent.
+    An error that a later try may cure is raised as it is, so that Airflow retries; any other fails the task
+    at once.
+
+    :param retry_unknown: also retry if it is unknown whether the mail was sent.
     """
     from airflow_provider_bigin.api.errors import BiginOutcomeUnknownError
 
@@ -57,15 +59,15 @@ def ending_the_try(*, retry_unknown: bool = False) -> Iterator[None]:
     except BiginError as error:
         if error.retryable or (retry_unknown and isinstance(error, BiginOutcomeUnknownError)):
             raise
-        # A person has to mend it: the sentence says what, and our frames below it would hide that.
+        # A person has to fix it: the message says what, and a traceback below it would hide that.
         raise AirflowFailException(str(error)) from None
 
 
 class BiginOperator(BaseOperator):
     """
-    The base of operators and sensor.
+    The base of the operators and the sensor.
 
-    Arguments are templates where the DAG's author wrote them, and data where they come from other tasks.
+    Arguments are templates if the DAG's author wrote them, and data if they come from other tasks.
     """
 
     ui_color = "#e4f0fa"
@@ -77,13 +79,13 @@ class BiginOperator(BaseOperator):
 
     @cached_property
     def hook(self) -> BiginHook:
-        """The hook of the whole try."""
+        """The hook, the same for the whole try."""
         from airflow_provider_bigin.hooks.bigin import BiginHook
 
         return BiginHook(self.bigin_conn_id)
 
     def check_choice(self, name: str, known: Sequence[str]) -> None:
-        """Refuse an argument that is none of those that are known."""
+        """Refuse an argument that is not one of the known values."""
         if getattr(self, name) not in known:
             raise BiginConfigurationError(
                 f"{name}: {getattr(self, name)!r} must be one of {', '.join(known)}"
@@ -100,7 +102,7 @@ class BiginOperator(BaseOperator):
         """
         Render what the DAG's author wrote, and never what came from another task.
 
-        Airflow calls this on the operator itself for mapped tasks too, so that operators can override it.
+        Airflow calls this on the operator itself even for mapped tasks, so that operators can override it.
         """
         if parent is self:
             with ending_the_try():
@@ -111,9 +113,9 @@ class BiginOperator(BaseOperator):
         self, template_fields: list[str], context: Context, jinja_env: jinja2.Environment
     ) -> list[str]:
         """
-        Resolve the arguments that come from other tasks, and return those that are to be rendered.
+        Resolve the arguments that come from other tasks, and return the names of those to render.
 
-        :raises BiginError: if an argument that is the author's came from another task.
+        :raises BiginError: if an argument reserved to the author came from another task.
         """
         map_index = getattr(context.get("ti"), "map_index", None)
         mapped = mapped_from_upstream(self, map_index, [*template_fields, *self.author_only])
@@ -124,7 +126,7 @@ class BiginOperator(BaseOperator):
         for name, default in self.author_only.items():
             if name in self.from_upstream and getattr(self, name) != default:
                 raise BiginConfigurationError(
-                    f"{name}: it decides what other tasks may do, so it cannot come from one"
+                    f"{name}: it limits what other tasks may do, so it cannot come from one"
                 )
         for name in template_fields:
             if is_reference(value := getattr(self, name)):
@@ -162,9 +164,9 @@ class BiginMailOperator(BiginOperator):
 
     def execute_with_answer(self, context: Context, event: Mapping[str, Any], doubts: Collection[str]) -> Any:
         """
-        Go on when a person has answered, or has not in time.
+        Resume when a person has answered, or has not answered in time.
 
-        :param event: what Airflow tells of it.
+        :param event: the event that Airflow resumes with.
         :param doubts: what was asked about.
         """
         from airflow_provider_bigin.operators.question import read_reply
@@ -176,12 +178,12 @@ class BiginMailOperator(BiginOperator):
         """
         Send what no earlier try has sent.
 
-        :param reply: what has come of the question with which this try has waited for a person.
+        :param reply: reply to the question with which this try waited for a person.
         """
         raise NotImplementedError
 
     def check_unknown_outcome(self) -> None:
-        """Refuse, before the first request, what to do about an unknown outcome if it cannot be done."""
+        """Check, before the first request, that the arguments for an unknown outcome can be honored."""
         from airflow_provider_bigin.delivery.policy import ON_UNKNOWN_OUTCOME
 
         self.check_choice("on_unknown_outcome", ON_UNKNOWN_OUTCOME)
@@ -201,7 +203,7 @@ class BiginMailOperator(BiginOperator):
         """
         Ask a person about all mails in doubt, and wait for the answer.
 
-        :raises BiginJournalError: if the state could not be written; then the next try asks.
+        :raises BiginJournalError: if the state could not be written; the next try asks instead.
         """
         from airflow_provider_bigin.operators.question import notify
 
@@ -218,7 +220,7 @@ class BiginMailOperator(BiginOperator):
         )
 
     def read_files(self) -> tuple[list[File], dict[str, File]]:
-        """Read the paths of ``files`` and ``images``, those of another task only below ``files_root``."""
+        """Read the paths of ``files`` and ``images``; allow another task's only below ``files_root``."""
         from airflow_provider_bigin.compose.attachments import read_files, read_images
 
         return (
@@ -244,7 +246,7 @@ class BiginMailOperator(BiginOperator):
         attempt = TaskAttempt.from_context(
             context, self, describe=partial(description_of, batch), is_resumed=reply is not None
         )
-        # A throttle of the token is waited for in the worker slot by those alone who have no other way.
+        # Wait out a throttled token in the worker slot only if there is no other way.
         self.hook.is_patient = not (self._patience and attempt.store.keeps and not attempt.is_inner)
         return Delivery(
             batch,
@@ -259,7 +261,7 @@ class BiginMailOperator(BiginOperator):
         )
 
     def _policy(self, attempt: TaskAttempt, reply: Reply | None) -> OnUnknownOutcome:
-        """Ask only where an answer can be kept and Airflow goes on with this operator; not twice in vain."""
+        """Return the policy, without asking again in vain, or where an answer could not be kept."""
         can_ask = attempt.store.keeps and not attempt.is_inner
         is_unanswered = reply is not None and not reply.word
         if self.on_unknown_outcome == "ask" and (is_unanswered or not can_ask):
@@ -272,14 +274,14 @@ class BiginMailOperator(BiginOperator):
 
     @property
     def _patience(self) -> timedelta | None:
-        """For how long this task may wait without a worker slot; None where Airflow has no way."""
+        """How long this task may wait without a worker slot; None if Airflow does not support it."""
         if not isinstance(self.limit_wait, (timedelta, type(None))):
             raise BiginConfigurationError(f"limit_wait: {self.limit_wait!r} must be a timedelta or None")
         return self.limit_wait if can_reschedule() else None
 
     def wait_for_limit(self, delivery: Delivery, outcomes: Collection[Outcome]) -> None:
         """
-        Let Airflow run this try again, later, if a limit that lasts keeps mails from being sent.
+        Let Airflow run this try again later if a lasting limit keeps mails from being sent.
 
         If it lasts too long for that, its hint says until when.
 
@@ -299,7 +301,7 @@ class BiginMailOperator(BiginOperator):
             limit.hint = f"{limit.hint}. {told}" if limit.hint else told
             return
         log.info(
-            "Waiting until %s UTC, with %d of %d mails left: %s. That takes no worker slot and no retry.",
+            "Waiting until %s UTC, with %d of %d mails left: %s. This takes no worker slot and no retry.",
             f"{date:%Y-%m-%d %H:%M:%S}",
             sum(outcome.is_retryable for outcome in outcomes),
             len(outcomes),
@@ -309,8 +311,9 @@ class BiginMailOperator(BiginOperator):
 
     def hand_over(self, context: Context, result: Any, **xcoms: Any) -> None:
         """
-        Push the task's result to XCom, before it is written down that all is done: what Airflow pushes later
-        might fail.
+        Push the task's result to XCom.
+
+        This comes before it is stored that all is done: Airflow's own push, which comes later, might fail.
         """
         from airflow_provider_bigin.delivery.attempt import is_same_task
 
@@ -323,10 +326,10 @@ class BiginMailOperator(BiginOperator):
         """
         Stop at once.
 
-        Airflow 3 lets a task that it has given up on go on for seconds after SIGTERM; what is raised here
-        interrupts it. ``SystemExit`` is no ``Exception``, so nothing on the way takes it for a failed call,
-        an open intent stays open, and Airflow retries. After ``execution_timeout`` the task has ended
-        already, and what Airflow is about to raise says so.
+        Airflow 3 lets a task that it has given up on continue for seconds after SIGTERM; what is raised here
+        interrupts it. ``SystemExit`` is not an ``Exception``, so nothing on the way takes it for a failed
+        call, an open intent stays open, and Airflow retries. After ``execution_timeout`` the task has already
+        ended, and what Airflow is about to raise says so.
         """
         if not isinstance(sys.exc_info()[1], AirflowTaskTimeout):
             raise SystemExit("the task was told to stop")

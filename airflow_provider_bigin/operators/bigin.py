@@ -1,4 +1,4 @@
-"""Operators for Bigin: what DAGs import."""
+"""Operators for Bigin, for DAGs to import."""
 
 from airflow_provider_bigin.operators.bulk import BiginBulkSendMailOperator
 from airflow_provider_bigin.operators.records import BiginRecordsOperator

@@ -21,17 +21,16 @@ if TYPE_CHECKING:
     from airflow_provider_bigin.compose.rows import RowBatch
     from airflow_provider_bigin.delivery.doubts import Reply
 
-#: What rows may name of a mail, if not said otherwise: neither files of the worker, nor further recipients,
-#: nor the sender.
+#: Fields that rows may set by default: not the worker's files, additional recipients, or the sender.
 ROW_FIELDS = ("record_id", "module", "to", "subject", "content")
-#: Zoho runs no more than ten calls of this kind at a time for an organisation,
+#: Zoho runs no more than ten calls of this kind at a time for an organization,
 #: https://www.zoho.com/crm/developer/docs/api/v8/api-limits.html
 MAX_CONCURRENCY = 10
 
 
 class BiginBulkSendMailOperator(BiginMailOperator):
     """
-    Send many mails, one for each row: each once, however often the task is retried.
+    Send many mails, one per row: each once, however often the task is retried.
 
     .. seealso::
         https://www.bigin.com/developer/docs/apis/v2/send-mail.html
@@ -45,52 +44,52 @@ class BiginBulkSendMailOperator(BiginMailOperator):
             content="invitation.html",
         )
 
-    A row is a dict. It names ``record_id`` or ``to`` or both, and whatever else of a mail ``row_fields``
-    allows; what it does not name comes from this operator. Further keys are for the templates. Where no
-    ``record_id`` is given, the record is found by the first address of ``to``.
+    A row is a dict. It sets ``record_id`` or ``to`` or both, and any other mail field that ``row_fields``
+    allows; what it does not set comes from this operator. Additional keys are for the templates. Without a
+    ``record_id``, the record is found by the first address in ``to``.
 
     ``subject`` and ``content`` are rendered for each row, with Airflow's context and the row as ``mail``. In
-    an ``html`` mail all values are escaped; ``| safe`` opts out. What a row itself holds is never rendered.
+    an ``html`` mail, all values are escaped; ``| safe`` opts out. The contents of a row are never rendered.
 
-    A mail that fails for a reason that may pass is left to the next try, which sends only what is left. Once
-    there is no retry left, ``fail_on`` decides whether the task fails. To clear a failed task sends what is
-    left; to clear one that succeeded sends all mails again.
+    A mail that fails for a temporary reason is left to the next try, which sends only what is left. Once no
+    retry is left, ``fail_on`` decides whether the task fails. Clearing a failed task sends what is left;
+    clearing a successful one sends all mails again.
 
     :param mails: the rows: a list, an upstream task's output, or a callable that takes the context.
         (templated)
-    :param columns: names of the values of rows that are lists, as those of a database are.
+    :param columns: names for the values of rows that are lists, such as rows from a database.
     :param subject: template, at most 1,000 characters when rendered.
     :param content: template, at most 100,000 characters when rendered, or the name of a template file that
-        ends in ``.html``, ``.txt``, ``.md``, ``.jinja2`` or ``.j2``.
-    :param record_id: for what rows do not name, as are ``to`` to ``images``; see
-        :class:`~airflow_provider_bigin.operators.bigin.BiginSendMailOperator`. A file that many mails have is
-        uploaded once, unless Bigin wants one for each. (templated)
-    :param row_fields: what rows may name of a mail; a row that names more fails.
-    :param files_root: directory or URL prefix below which files have to be that a row or another task names.
+        ends in ``.html``, ``.txt``, ``.md``, ``.jinja2``, or ``.j2``.
+    :param record_id: default for rows that do not set it, as are ``to`` through ``images``; see
+        :class:`~airflow_provider_bigin.operators.bigin.BiginSendMailOperator`. A file that many mails share
+        is uploaded once, unless Bigin requires one upload per mail. (templated)
+    :param row_fields: mail fields that rows may set; a row that sets others fails.
+    :param files_root: directory or URL prefix that contains all files named by a row or another task.
         (templated)
-    :param max_concurrency: mails under way at a time, at most 10.
+    :param max_concurrency: how many mails to send at a time, at most 10.
     :param results_path: path or object storage URL, ending in ``.csv`` or ``.jsonl``, of a file to write with
-        a line for each row. (templated)
+        one line per row. (templated)
     :param fail_on: fail the task if ``any`` mail is not delivered, only if ``all`` are not, or ``never``.
     :param bigin_conn_id: id of the connection. (templated)
-    :param on_unknown_outcome: what to do when it cannot be told whether a mail was sent; see
+    :param on_unknown_outcome: what to do if it is unknown whether a mail was sent; see
         :class:`~airflow_provider_bigin.operators.bigin.BiginSendMailOperator`. With ``ask``, one question is
         asked about all mails in doubt, once all others are settled. (templated)
-    :param ask_timeout: how long to wait for an answer; then the task does as with ``check``.
-    :param ask_users: who may answer, as ``{"id": ..., "name": ...}``; whoever may answer the DAG's questions,
-        if not given.
-    :param ask_notifiers: told of the question: ``{{ question.url }}`` is its address.
+    :param ask_timeout: how long to wait for an answer; after that, the task proceeds as with ``check``.
+    :param ask_users: who may answer, as ``{"id": ..., "name": ...}``; by default, anyone who may answer the
+        DAG's questions.
+    :param ask_notifiers: notifiers to call with the question; its address is ``{{ question.url }}``.
     :param limit_wait: how long the task may wait for Bigin's limits; see
         :class:`~airflow_provider_bigin.operators.bigin.BiginSendMailOperator`.
-    :param mark_text: end ``text`` mails with a line that identifies them; ``html`` mails carry it unseen.
-    :param dry_run: compose all mails, find their records and look at their files, but upload and send
-        nothing. The task succeeds whatever becomes of the rows.
+    :param mark_text: end ``text`` mails with a line that identifies them; ``html`` mails carry it invisibly.
+    :param dry_run: compose all mails, find their records, and check their files, but upload and send
+        nothing. The task succeeds whatever happens to the rows.
     :param preview_path: path or object storage URL, ending in ``.html``, of a web page for a dry run to
         write, which shows the first 20 mails. (templated)
     :return: the number of mails with each status (``sent``, ``already_sent``, ``opted_out``, ``failed``,
-        ``unknown``, ``skipped``) and under ``rows`` what became of each row, for at most 1,000 of them. From
+        ``unknown``, ``skipped``) and, under ``rows``, the outcome of up to 1,000 rows. From
         a dry run: how many mails are ``ready`` and how many ``failed``, under ``rows`` those that failed, and
-        ``preview``, a Markdown text that shows the first 20 mails, and one as a whole.
+        ``preview``, a Markdown text that shows the first 20 mails, one of them in full.
     """
 
     template_fields: Collection[str] = (
@@ -164,7 +163,7 @@ class BiginBulkSendMailOperator(BiginMailOperator):
         self._check_options()
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Send the mails that no earlier try has sent, and return what became of all."""
+        """Send the mails that no earlier try has sent, and return the outcome of all."""
         with ending_the_try():
             return self._preview(context) if self.is_dry_run else self._deliver(context)
 
@@ -258,9 +257,9 @@ class BiginBulkSendMailOperator(BiginMailOperator):
         from airflow_provider_bigin.compose.templates import RowTemplates
 
         files, images = self.read_files()
-        # What all rows share is checked before the first of them.
+        # Check what all rows share before the first of them.
         check_attachable(files, images=images.values())
-        # The DAG's environment, but never the one that makes Python objects of texts.
+        # The DAG's environment, but never the one that turns text into Python objects.
         dag = self.get_dag()
         environment = dag.get_template_env(force_sandboxed=True) if dag else self.get_template_env()
         sources = {
@@ -283,7 +282,9 @@ class BiginBulkSendMailOperator(BiginMailOperator):
         self, template_fields: list[str], context: Context, jinja_env: jinja2.Environment
     ) -> list[str]:
         """
-        Leave alone what is rendered for each row, a list of rows, whose texts are data, and a callable, which
+        Leave out what is not rendered up front.
+
+        These are the templates rendered for each row, a list of rows, which is data, and a callable, which
         is called once.
         """
         rendered = super()._fields_to_render(template_fields, context, jinja_env)

@@ -1,4 +1,4 @@
-"""What a dry run of many mails shows: counts, a Markdown text for Airflow's pages, and a web page."""
+"""What a dry run of many mails shows: counts, a Markdown text for Airflow's UI, and a web page."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Mails, and rows that make none, that are shown.
+#: How many mails are shown, and how many rows that cannot be sent.
 MAX_SHOWN = 20
 #: Characters shown of the text of a mail.
 MAX_TEXT_LENGTH = 10_000
@@ -34,9 +34,9 @@ class Sample(NamedTuple):
     """
     A mail that can be sent.
 
-    :param row: the number of its row.
-    :param message: the mail, nothing of it uploaded.
-    :param files: the names of those that would be uploaded.
+    :param row: number of its row.
+    :param message: the mail, with nothing uploaded.
+    :param files: names of the files that would be uploaded.
     """
 
     row: int
@@ -44,7 +44,7 @@ class Sample(NamedTuple):
     files: tuple[str, ...]
 
     def facts(self) -> dict[str, str]:
-        """Tell all of the mail but its text, without what it lacks."""
+        """Return everything in the mail except its text, leaving out what is empty."""
         mail = self.message.mail
         facts = {
             "From": "the organization's address" if mail.org_email else str(mail.sender),
@@ -63,11 +63,12 @@ class Sample(NamedTuple):
 @dataclass
 class Preview:
     """
-    What would become of some rows.
+    What would happen to some rows.
 
+    :param total: number of rows.
     :param samples: the first mails that can be sent.
-    :param failures: which rows make no mail, and why.
-    :param redirect_to: who would get all mails instead of their recipients.
+    :param failures: rows that cannot be sent, and why.
+    :param redirect_to: address that gets all mails instead of their recipients.
     """
 
     total: int
@@ -81,12 +82,12 @@ class Preview:
         return self.total - len(self.failures)
 
     def describe(self) -> str:
-        """Say in one sentence how many mails can be sent; without addresses."""
+        """Say in one sentence, without addresses, how many mails can be sent."""
         failed = f", {len(self.failures):,} cannot" if self.failures else ""
         return f"{self.ready:,} of {self.total:,} mails can be sent{failed}"
 
     def result(self) -> dict[str, Any]:
-        """Make the task's result."""
+        """Return the task's result."""
         return {
             "total": self.total,
             "ready": self.ready,
@@ -105,15 +106,15 @@ def look_over(
     redirect_to: Address | None = None,
 ) -> Preview:
     """
-    Make all mails of a batch as if they were to be sent.
+    Compose all mails of a batch as if to send them.
 
-    :param redirect_to: of the connection.
+    :param redirect_to: the connection's ``redirect_to``.
     :raises BiginError: if something is wrong that concerns more than one row.
     """
     preview = Preview(len(batch), redirect_to=redirect_to)
     pool = ThreadPoolExecutor(max_concurrency, "compose")
     try:
-        # In blocks, so that not all mails are in memory.
+        # In blocks, so that not all mails are in memory at once.
         for start in range(0, len(batch), BLOCK_SIZE):
             rows = range(start, min(start + BLOCK_SIZE, len(batch)))
             for composed in pool.map(partial(_compose, batch), rows):
@@ -148,7 +149,7 @@ def _compose(batch: RowBatch, row: int) -> Sample | dict[str, Any]:
 
 
 def as_markdown(preview: Preview) -> str:
-    """Write a preview for Airflow's pages: a table of the first mails, and the first one as a whole."""
+    """Write a preview for Airflow's UI: a table of the first mails, and the first one in full."""
     return "\n\n".join(_parts(preview))
 
 
@@ -181,16 +182,16 @@ def _whole(sample: Sample) -> str:
     mail = sample.message.mail
     text = mail.content if mail.mail_format == "text" else html_to_text(mail.content)
     if (left_out := len(text) - MAX_TEXT_LENGTH) > 0:
-        text = f"{text[:MAX_TEXT_LENGTH]}\n... and {left_out:,} characters more"
+        text = f"{text[:MAX_TEXT_LENGTH]}\n... and {left_out:,} more characters"
     return "\n".join([*(f"{name}: {fact}" for name, fact in sample.facts().items()), "", text])
 
 
 def as_page(preview: Preview) -> str:
     """
-    Write a preview as a web page that shows the first mails, and lets none of them do anything.
+    Write a preview as a web page that shows the first mails and lets none of them do anything.
 
-    Each is a document of its own in a frame without any rights, in which the page's policy holds, too:
-    nothing is loaded, wherever it is from.
+    Each is a document of its own in a frame without any permissions, to which the page's policy also
+    applies: nothing is loaded from anywhere.
     """
     import jinja2
 
@@ -208,7 +209,7 @@ def as_page(preview: Preview) -> str:
 
 def _unconnected(html: str) -> str:
     """
-    Make other elements of links to resources, and of frames, which could hold such links written otherwise.
+    Rename links to resources, and frames, which could contain such links in encoded form.
 
     No policy keeps a browser from ``<link rel=preconnect>``, which tells a server that the mail was opened.
     """

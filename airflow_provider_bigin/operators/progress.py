@@ -1,4 +1,4 @@
-"""A log line every few seconds, with numbers and no addresses."""
+"""A log line every few seconds, with numbers but no addresses."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ INTERVAL = 5.0
 
 class Progress:
     """
-    Tells how far a run has come. Safe to use from several threads.
+    Report the progress of a run. Safe to use from several threads.
 
-    :param total: how many mails there are.
-    :param clock: tells the seconds.
+    :param total: total number of mails.
+    :param clock: returns the time in seconds.
     """
 
     def __init__(self, total: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -33,7 +33,7 @@ class Progress:
         self._lock = threading.Lock()
 
     def note(self, outcome: Outcome) -> None:
-        """Count an outcome, and log a line when the last one is old enough."""
+        """Count an outcome, and log a line if the last one is old enough."""
         with self._lock:
             self._counts[outcome.status] += 1
             now = self._clock()
@@ -45,7 +45,7 @@ class Progress:
 
     def _text(self, now: float) -> str:
         done, total = self._counts.total(), self._total
-        # What earlier tries have sent took no time in this one.
+        # What earlier tries sent took no time in this one.
         worked = done - self._counts["already_sent"]
         rate = worked / (now - self._begun_at)
         left = f"{timedelta(seconds=round((total - done) / rate))}" if rate else "unknown"

@@ -1,4 +1,4 @@
-"""The question to a person whether mails in doubt were sent: its texts, and what the answers mean."""
+"""The question to a person whether mails in doubt were sent: its texts and the meaning of the answers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: What can be answered, about one mail and about many.
+#: The possible answers, about one mail and about many.
 OPTIONS: dict[Word, tuple[str, str]] = {
     "sent": ("It was sent", "They were sent"),
     "send": ("Send it", "Send them"),
@@ -39,7 +39,7 @@ class Question(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """What notifiers are told: ``{{ question.subject }}`` and ``{{ question.url }}``."""
+    """What notifiers can show: ``{{ question.subject }}`` and ``{{ question.url }}``."""
 
     subject: str
     url: str
@@ -49,7 +49,7 @@ def about_one(outcome: Outcome) -> Question:
     """
     Ask about the operator's only mail.
 
-    :param outcome: says what was seen.
+    :param outcome: outcome that says what was seen.
     """
     record = one_line(str(outcome.record or "its record"))
     seen = outcome.error.message if outcome.error else ""
@@ -57,8 +57,8 @@ def about_one(outcome: Outcome) -> Question:
     return Question(
         f"Was the mail to {record} sent?",
         f"""\
-Airflow asked Bigin for this mail, and nothing tells whether it was sent: the answer was lost, or the worker
-died. Nothing is sent until somebody answers.
+Airflow asked Bigin to send this mail, and it is unknown whether it was sent: the response was lost, or the
+worker died. Nothing is sent until someone answers.
 
 When this was first asked, the task had looked at the e-mails of {as_code(record)}:
 
@@ -68,9 +68,9 @@ Its log says what was seen last. Look at these e-mails in Bigin, then choose:
 
 - **{sent}**: the mail is there. The task succeeds, without a `message_id`.
 - **{send}**: the mail is not there. It is sent, unless it is found after all.
-- **{leave}**: nothing is sent. Whoever clears the task is asked again.
+- **{leave}**: nothing is sent. Clearing the task asks again.
 
-Without an answer in time the task fails, unless the e-mails tell by then.
+Without an answer in time, the task fails, unless the e-mails have settled the question by then.
 """,
         (sent, send, leave),
     )
@@ -82,19 +82,19 @@ def about_many() -> Question:
     return Question(
         "Were the mails in doubt sent?",
         f"""\
-Airflow asked Bigin for these mails, and nothing tells whether they were sent: the answers were lost, or the
-worker died. All other mails of the task are settled. Nothing is sent until somebody answers.
+Airflow asked Bigin to send these mails, and it is unknown whether they were sent: the responses were lost, or
+the worker died. All other mails of the task are settled. Nothing is sent until someone answers.
 
-**The answer holds for all mails in doubt.** They are the rows with the status `unknown` in the task's XCom
+**The answer applies to all mails in doubt.** They are the rows with the status `unknown` in the task's XCom
 `return_value`; its log says what the e-mails of their records showed.
 
 Look at the e-mails of these records in Bigin, then choose:
 
 - **{sent}**: the mails are there. They count as sent, without a `message_id`.
 - **{send}**: the mails are not there. Each is sent, unless it is found after all.
-- **{leave}**: none is sent. Whoever clears the task is asked again.
+- **{leave}**: nothing is sent. Clearing the task asks again.
 
-Without an answer in time they are not sent, unless the e-mails tell by then.
+Without an answer in time, they are not sent, unless the e-mails have settled the question by then.
 """,
         (sent, send, leave),
     )
@@ -102,7 +102,7 @@ Without an answer in time they are not sent, unless the e-mails tell by then.
 
 def read_reply(event: Mapping[str, Any], doubts: Collection[str]) -> Reply:
     """
-    Understand with what Airflow goes on: an answer, or that there was none in time.
+    Read the event that Airflow resumes with: an answer, or that there was none in time.
 
     :param doubts: what was asked about.
     """
@@ -110,14 +110,14 @@ def read_reply(event: Mapping[str, Any], doubts: Collection[str]) -> Reply:
     word = WORDS.get(chosen) if isinstance(chosen, str) else None
     if word:
         person = event.get("responded_by_user") or {}
-        log.info("%s has answered: %s.", excerpt(str(person.get("name") or "Somebody")), chosen)
+        log.info("%s answered: %s.", excerpt(str(person.get("name") or "Someone")), chosen)
     else:
-        log.warning("Nobody has answered in time whether mails in doubt were sent.")
+        log.warning("Nobody answered in time whether the mails in doubt were sent.")
     return Reply(word, doubts)
 
 
 def notify(notifiers: Sequence[BaseNotifier], context: Context, question: Question) -> None:
-    """Tell people that they are asked. A notification that fails is an error in the log, and no more."""
+    """Notify people of the question. A notification that fails is only an error in the log."""
     from airflow_provider_bigin.version_compat import task_url
 
     asked = Asked(question.subject, f"{task_url(context['ti'])}/required_actions")
@@ -130,6 +130,6 @@ def notify(notifiers: Sequence[BaseNotifier], context: Context, question: Questi
 
 
 def as_code(text: str) -> str:
-    """Quote a text of strangers in Markdown: in code nothing is markup, a link or a picture."""
+    """Quote untrusted text in Markdown: in code, nothing becomes markup, a link, or an image."""
     line = excerpt(text).replace("`", "'")
     return f"`{line}`" if line else ""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 class BiginRecordsOperator(BiginOperator):
     """
-    Read the records of a module: all, or those that meet criteria.
+    Read the records of a module: all of them, or those that match criteria.
 
     .. seealso::
         - https://www.bigin.com/developer/docs/apis/v2/get-records.html
@@ -31,15 +31,16 @@ class BiginRecordsOperator(BiginOperator):
             criteria="(City:equals:Chennai)",
         )
 
-    :param fields: API names of the fields to read, at most 50; ``id`` comes in any case. (templated)
+    :param fields: API names of the fields to read, at most 50; ``id`` is always included. (templated)
     :param module: API name of the module, such as ``Contacts``. (templated)
     :param criteria: such as ``((City:equals:Chennai)and(Email:not_equal:null))``; all records if not given.
         (templated)
-    :param limit: records that go to XCom at most; more are an error, since half of a list is none.
+    :param limit: maximum number of records that go to XCom; more are an error, since a partial list is
+        useless.
     :param output_path: path or object storage URL, ending in ``.csv`` or ``.jsonl``, of a file to write the
-        records to instead, however many. (templated)
+        records to instead, without a limit. (templated)
     :param bigin_conn_id: id of the connection. (templated)
-    :return: the records, or with ``output_path`` its ``path`` and the ``count``.
+    :return: the records, or with ``output_path``, its ``path`` and the ``count``.
     """
 
     template_fields: Collection[str] = ("fields", "module", "criteria", "output_path", "bigin_conn_id")
@@ -74,7 +75,7 @@ class BiginRecordsOperator(BiginOperator):
         path = to_table_path(self.output_path, "output_path")
         columns = ["id", *(name for name in self.fields if name != "id")]
         count = write_table(path, columns, self._records())
-        self.log.info("%d records of %s are in %s.", count, self.module, path)
+        self.log.info("Wrote %d records of %s to %s.", count, self.module, path)
         return {"path": str(path), "count": count}
 
     def _read(self) -> list[dict[str, Any]]:
@@ -82,9 +83,9 @@ class BiginRecordsOperator(BiginOperator):
         if len(records) > self.limit:
             raise BiginConfigurationError(
                 f"limit: {self.module} has more than {self.limit} such records; narrow the criteria, raise"
-                " the limit or write them to output_path"
+                " the limit, or write them to output_path"
             )
-        self.log.info("%d records of %s.", len(records), self.module)
+        self.log.info("Read %d records of %s.", len(records), self.module)
         return records
 
     def _records(self) -> Iterator[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""What became of the rows: counts, a result for XCom, a file, and whether the task has failed."""
+"""What happened to the rows: counts, a result for XCom, a file, and whether the task has failed."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ FailOn = Literal["any", "all", "never"]
 FAIL_ON: tuple[FailOn, ...] = ("any", "all", "never")
 
 COLUMNS = ("row", "record_id", "status", "message_id", "error", "detail", "blocked")
-#: In XCom, which more people can read: with the reason in place of the detail, which may quote an address.
+#: In XCom, which more people can read: the reason instead of the detail, which may quote an address.
 XCOM_COLUMNS = ("row", "record_id", "status", "message_id", "error", "reason", "blocked")
-#: Rows in XCom, at most; a file has them all.
+#: Maximum number of rows in XCom; a file has them all.
 MAX_XCOM_ROWS = 1000
-#: Different errors that are counted in a text.
+#: Maximum number of different reasons in a message.
 MAX_REASONS = 5
-#: Mails in doubt of which the log tells why.
+#: Maximum number of mails in doubt for which the log says why.
 MAX_DOUBTS = 100
 
 
 def summarize(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     """
-    Make the task's result: a count for each status, and the rows, those that are not delivered first if they
-    are too many.
+    Return the task's result: a count for each status, and the rows.
+
+    If there are too many rows, those that are not delivered come first.
     """
     counts = Counter(outcome.status for outcome in outcomes)
     rows: Iterable[dict[str, Any]] = result_rows(outcomes)
@@ -41,7 +42,7 @@ def summarize(outcomes: Sequence[Outcome]) -> dict[str, Any]:
 
 
 def result_rows(outcomes: Iterable[Outcome]) -> Iterator[dict[str, Any]]:
-    """Make the line of each row."""
+    """Yield the result of each row."""
     for number, outcome in enumerate(outcomes):
         yield {
             "row": number,
@@ -59,12 +60,12 @@ def undelivered(
     outcomes: Sequence[Outcome], fail_on: FailOn, *, is_last_try: bool, limit: BiginError | None = None
 ) -> BiginError | None:
     """
-    Tell whether the task has failed, and make the error.
+    Return the error if the task has failed.
 
-    What a later try may send is left to it; ``fail_on`` judges what no retry is left for, and not those who
-    have opted out.
+    What a later try may send is left to it; ``fail_on`` applies to the mails without a retry left, except
+    those of contacts who have opted out.
 
-    :param limit: what may keep a later try from it, too.
+    :param limit: limit that may also keep a later try from sending.
     """
     if any(outcome.is_retryable for outcome in outcomes) and not is_last_try:
         return BiginMailsLeftError(
@@ -78,20 +79,20 @@ def undelivered(
     return BiginPartialDeliveryError(
         _with_reasons(outcomes),
         hint="The task's result says which and why. Clear the task to send what is left; mails in doubt are"
-        ' looked for first, and sent again only with on_unknown_outcome="resend", or "ask" and a person who'
+        ' looked for first, and sent again only with on_unknown_outcome="resend", or with "ask" if a person'
         " says so",
     )
 
 
 def doubts(outcomes: Sequence[Outcome]) -> Iterator[str]:
-    """Say of some mails that may have been sent why that is not known; without addresses."""
+    """Explain, without addresses, why it is unknown whether some mails were sent."""
     unknown = [(row, outcome) for row, outcome in enumerate(outcomes) if outcome.status == "unknown"]
     for row, outcome in unknown[:MAX_DOUBTS]:
         yield f"Row {row}: {outcome.error}"
 
 
 def describe(outcomes: Sequence[Outcome]) -> str:
-    """Say in one sentence how many mails came how far."""
+    """Say in one sentence how many mails have each status."""
     counts = Counter(outcome.status for outcome in outcomes)
     numbers = ", ".join(
         f"{counts[status]} {status.replace('_', ' ')}" for status in STATUSES if counts[status]
@@ -100,7 +101,7 @@ def describe(outcomes: Sequence[Outcome]) -> str:
 
 
 def reasons(outcomes: Iterable[Outcome]) -> Iterator[str]:
-    """Say why mails are not out, the most frequent reasons first, each with a count; without addresses."""
+    """Say why mails were not sent, without addresses: the most frequent reasons first, with counts."""
     counts = Counter(outcome.reason for outcome in outcomes if outcome.error).most_common()
     for reason, number in counts[:MAX_REASONS]:
         yield f"{number} x {reason}"

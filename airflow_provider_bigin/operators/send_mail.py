@@ -37,53 +37,53 @@ class BiginSendMailOperator(BiginMailOperator):
             content="welcome.html",
         )
 
-    An address is ``"Name <a@b.c>"`` or ``"a@b.c"``; several are a list or text separated by commas; the API's
-    own ``{"user_name": ..., "email": ...}`` is taken too.
+    An address is ``"Name <a@b.c>"`` or ``"a@b.c"``; several are a list or comma-separated text. The API's own
+    ``{"user_name": ..., "email": ...}`` is accepted, too.
 
-    Arguments are templates where they are written in the DAG. What comes from another task, by its output or
-    by mapping, is data: it is not rendered, and names no template file.
+    Arguments are templates if they are written in the DAG. What comes from another task, as its output or by
+    mapping, is data: it is not rendered and cannot name a template file.
 
     Errors that a later try may cure are raised as they are, so that Airflow retries; all others fail the task
     at once.
 
     :param to: recipients, at most 50. (templated)
-    :param record_id: id of the record that the mail is filed under, or its address in Bigin; that of the one
-        record of the module that has the first recipient's address, if not given. (templated)
+    :param record_id: id of the record that the mail is filed under, or its URL in Bigin; by default, the one
+        record of the module that has the first recipient's address. (templated)
     :param subject: at most 1,000 characters. (templated)
     :param content: the text, at most 100,000 characters, or the name of a template file that ends in
-        ``.html``, ``.txt``, ``.md``, ``.jinja2`` or ``.j2``. (templated)
-    :param module: ``Contacts``, ``Companies`` or ``Deals``, or their names in the API. (templated)
+        ``.html``, ``.txt``, ``.md``, ``.jinja2``, or ``.j2``. (templated)
+    :param module: ``Contacts``, ``Companies``, or ``Deals``, or their names in the API. (templated)
     :param cc: recipients of a copy, at most 50. (templated)
-    :param bcc: recipients of a copy whom the others do not see, at most 50. (templated)
-    :param from_email: sender; the connection's, else the account's default from-address, if not given.
+    :param bcc: recipients of a blind copy, at most 50. (templated)
+    :param from_email: sender; by default the connection's, or else the account's default from-address.
         (templated)
-    :param reply_to: where answers go. (templated)
+    :param reply_to: address for replies. (templated)
     :param mail_format: ``html`` or ``text``. (templated)
-    :param org_email: send from the organisation's address, by Zoho's servers. (templated)
-    :param scheduled_time: when Bigin shall send the mail: an aware datetime or ISO 8601 text with offset; at
-        once if not given. (templated)
+    :param org_email: send from the organization's address, through Zoho's servers. (templated)
+    :param scheduled_time: when Bigin should send the mail: an aware datetime or ISO 8601 text with an offset;
+        at once if not given. (templated)
     :param attachments: ids of files that are already uploaded. (templated)
     :param files: paths of local files, or URLs of Airflow's object storage, to upload and attach. (templated)
     :param images: paths of images to show in the text of an ``html`` mail, by name: ``<img src="cid:chart">``
         shows that of ``{"chart": path}``. (templated)
-    :param files_root: directory or URL prefix below which ``files`` and ``images`` have to be if they come
-        from another task. (templated)
+    :param files_root: directory or URL prefix that must contain ``files`` and ``images`` if they come from
+        another task. (templated)
     :param bigin_conn_id: id of the connection. (templated)
     :param dry_run: check everything, log who would get the mail, and send nothing.
-    :param durable: remember over retries what was sent. Without it, a retry after a lost answer may send a
-        second mail.
-    :param on_unknown_outcome: what to do when it cannot be told whether the mail was sent. ``check`` sends
-        again only if the mail is surely not among its record's e-mails, and otherwise fails without retry;
+    :param durable: remember across retries what was sent. Without it, a retry after a lost response may send
+        a second mail.
+    :param on_unknown_outcome: what to do if it is unknown whether the mail was sent. ``check`` sends again
+        only if the mail is certainly not among its record's e-mails, and otherwise fails without a retry;
         ``fail`` never sends again without a person; ``resend`` sends again unless the mail is found; ``ask``,
-        from Airflow 3.1 on, does as ``check`` and asks a person where that fails. (templated)
-    :param ask_timeout: how long to wait for an answer; then the task does as with ``check``.
-    :param ask_users: who may answer, as ``{"id": ..., "name": ...}``; whoever may answer the DAG's questions,
-        if not given.
-    :param ask_notifiers: told of the question: ``{{ question.url }}`` is its address.
-    :param limit_wait: how long the task may wait in all for limits that last longer than a minute (mails of
-        the day, API credits, access tokens). It waits without a worker slot and uses up no retry, on Airflow
-        3.1.7 and later. None waits never: the try fails.
-    :param mark_text: end ``text`` mails with a line that identifies them; ``html`` mails carry it unseen.
+        on Airflow 3.1 and later, does the same as ``check``, but asks a person where that fails. (templated)
+    :param ask_timeout: how long to wait for an answer; after that, the task proceeds as with ``check``.
+    :param ask_users: who may answer, as ``{"id": ..., "name": ...}``; by default, anyone who may answer the
+        DAG's questions.
+    :param ask_notifiers: notifiers to call with the question; its address is ``{{ question.url }}``.
+    :param limit_wait: how long the task may wait in total for limits that last longer than a minute (daily
+        mails, API credits, access tokens). It waits without a worker slot and without using up retries, on
+        Airflow 3.1.7 and later. With None it never waits: the try fails.
+    :param mark_text: end ``text`` mails with a line that identifies them; ``html`` mails carry it invisibly.
     :return: the ``message_id``, also pushed to XCom under that key; None from a dry run.
     """
 
@@ -137,7 +137,7 @@ class BiginSendMailOperator(BiginMailOperator):
         self.durable = durable
 
     def execute(self, context: Context) -> str | None:
-        """Send the mail, or find that an earlier try has sent it, and return its ``message_id``."""
+        """Send the mail, or find that an earlier try sent it, and return its ``message_id``."""
         with ending_the_try(retry_unknown=not self.durable):
             return self._deliver(context)
 
@@ -203,9 +203,9 @@ class BiginSendMailOperator(BiginMailOperator):
         self, template_fields: list[str], context: Context, jinja_env: jinja2.Environment
     ) -> list[str]:
         """
-        Also read ``content`` from its template file, and name mapped tasks by their record.
+        Also read ``content`` from its template file, and name mapped tasks after their record.
 
-        ``template_ext`` would read every field from files, also a ``files`` entry or a subject that ends in
+        ``template_ext`` would read every field from files, even a ``files`` entry or a subject that ends in
         ``.html``.
         """
         from airflow_provider_bigin.compose.content import read_content
@@ -215,6 +215,6 @@ class BiginSendMailOperator(BiginMailOperator):
             self.content = read_content(self.content, jinja_env)
         is_mapped = getattr(context.get("ti"), "map_index", None) not in (None, -1)
         if is_mapped and not context.get("map_index_template"):
-            # Airflow takes it from here; a mapped operator's own attribute comes too late for it.
+            # Airflow reads it from here; setting a mapped operator's own attribute is too late.
             context["map_index_template"] = "{{ (task.record_id or task.to) | string | truncate(100) }}"
         return rendered

@@ -136,7 +136,7 @@ class TestMarkdown:
         row = {"record_id": ADA, "to": "a@example.org", "name": "x", "content": content}
         text = preview([row], mail_format="text")["preview"]
         assert "`a <b>`\\\n`xxx" in text
-        assert text.endswith("`... and 6 characters more`")
+        assert text.endswith("`... and 6 more characters`")
 
 
 class TestPage:
