@@ -1,4 +1,4 @@
-"""Notifier that mails through Bigin what became of a task or a DAG."""
+"""Notifier that sends a mail through Bigin about what happened to a task or a DAG."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SLA_MISS = ("dag", "task_list", "blocking_task_list", "slas", "blocking_tis")
 
 class BiginNotifier(BaseNotifier):
     """
-    Send a mail from a record in Bigin when something has happened to a task or a DAG.
+    Send a mail from a record in Bigin when something happens to a task or a DAG.
 
     .. code-block:: python
 
@@ -40,24 +40,24 @@ class BiginNotifier(BaseNotifier):
     The arguments are those of :class:`~airflow_provider_bigin.operators.bigin.BiginSendMailOperator`, and all
     of them are templates. One instance may serve many tasks.
 
-    A notification that cannot be sent is an error in the log. After a failure it is nothing more than that,
-    whatever Airflow's version: what is to be seen is the failure.
+    A notification that cannot be sent is logged as an error. After a failure it does nothing else, on any
+    version of Airflow, so that it does not hide the failure.
 
     :param to: recipients. (templated)
-    :param subject: names DAG, task and state if not given. (templated)
-    :param content: the text, or the name of a template file; shows DAG, task, run, try, exception and a link
-        to the log if not given. (templated)
-    :param record_id: id of the record that the mail is filed under; the connection's default record, else
-        that of the one record of the module that has the first recipient's address, if not given. (templated)
+    :param subject: the subject; by default, it names the DAG, the task, and its state. (templated)
+    :param content: the text, or the name of a template file; by default, it shows the DAG, task, run, try,
+        exception, and a link to the log. (templated)
+    :param record_id: id of the record that the mail is filed under; by default, the connection's default
+        record, or else the one record of the module that has the first recipient's address. (templated)
     :param module: module of the record. (templated)
     :param cc: recipients of a copy. (templated)
-    :param bcc: recipients of a copy whom the others do not see. (templated)
-    :param from_email: sender; the connection's, else the account's default from-address, if not given.
+    :param bcc: recipients of a blind copy. (templated)
+    :param from_email: sender; by default the connection's, or else the account's default from-address.
         (templated)
-    :param reply_to: where answers go. (templated)
+    :param reply_to: address for replies. (templated)
     :param mail_format: ``html`` or ``text``. (templated)
-    :param org_email: send from the organisation's address, by Zoho's servers. (templated)
-    :param scheduled_time: when Bigin shall send the mail; at once if not given. (templated)
+    :param org_email: send from the organization's address, through Zoho's servers. (templated)
+    :param scheduled_time: when Bigin should send the mail; at once if not given. (templated)
     :param attachments: ids of files that are already uploaded. (templated)
     :param files: paths of files to upload and attach. (templated)
     :param images: paths of images that the content shows, by name. (templated)
@@ -109,8 +109,8 @@ class BiginNotifier(BaseNotifier):
         """
         Render and send.
 
-        :param args: the context; or, from Airflow 2's ``sla_miss_callback``, what it has instead.
-        :raises Exception: what went wrong, unless it was a failure that was to be told.
+        :param args: the context; or, from Airflow 2's ``sla_miss_callback``, what it passes instead.
+        :raises Exception: whatever went wrong, unless the notification was about a failure.
         """
         context: Any = args[0] if len(args) == 1 else dict(zip(SLA_MISS, args, strict=False))
         try:
@@ -121,7 +121,7 @@ class BiginNotifier(BaseNotifier):
                 raise
 
     def __await__(self) -> Generator[Any, None, None]:
-        """Render and send, in a thread: the triggerer awaits the notifiers of deadline alerts."""
+        """Render and send in a thread; the triggerer awaits the notifiers of deadline alerts."""
         return self._send_in_thread().__await__()
 
     async def _send_in_thread(self) -> None:
@@ -136,7 +136,7 @@ class BiginNotifier(BaseNotifier):
         """
         Send the mail.
 
-        :raises BiginError: if it cannot be sent, or nothing tells whether it was.
+        :raises BiginError: if it cannot be sent, or it is unknown whether it was.
         """
         from airflow_provider_bigin.api.records import RecordSearch
         from airflow_provider_bigin.compose.messages import Completion
@@ -150,7 +150,7 @@ class BiginNotifier(BaseNotifier):
         hook.post_mail(message.record, message.mail)
 
     async def async_notify(self, context: Context) -> None:
-        """Send the mail from a thread; otherwise as :meth:`notify`."""
+        """Send the mail from a thread; otherwise like :meth:`notify`."""
         await in_thread(self.notify, context)
 
     def _draft(self, context: Context) -> Draft:
@@ -174,8 +174,7 @@ class BiginNotifier(BaseNotifier):
         """
         Return a copy with all templates rendered.
 
-        Airflow renders notifiers in place, so that one which several tasks share would keep the first one's
-        texts.
+        Airflow renders notifiers in place, so one shared by several tasks would keep the first one's text.
         """
         notifier = copy.copy(self)
         notifier.render_template_fields(context)
@@ -202,7 +201,7 @@ class BiginNotifier(BaseNotifier):
 
 
 def _log_error(error: Exception) -> None:
-    # Bigin's errors say what is to be said; of others the place matters.
+    # Bigin's errors say everything in their message; for others, the traceback matters.
     log.error("The notification failed: %s", error, exc_info=not isinstance(error, BiginError))
 
 

@@ -1,4 +1,4 @@
-"""What a notification says that was not told what to say: from Airflow's context to a subject and a text."""
+"""The default subject and text of a notification, made from Airflow's context."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from airflow_provider_bigin.version_compat import dag_run_url, redact
 if TYPE_CHECKING:
     import jinja2
 
-#: Colours by state: background and text of the label, readable on white and on dark.
+#: Colors by state, for the label's background and text, readable on white and on dark.
 COLORS = {
     "success": "#1a7f37",
     "failed": "#b42318",
@@ -31,8 +31,8 @@ class Event:
     """
     What happened, as a person wants to read it.
 
-    ``facts`` are labels and values, in the order in which they are shown. ``link`` is where more is to be
-    seen, and ``link_text`` what it is called.
+    ``facts`` are labels and values, in the order in which they are shown. ``link`` leads to more, and
+    ``link_text`` is its text.
     """
 
     subject: str
@@ -45,15 +45,15 @@ class Event:
 
     @property
     def color(self) -> str:
-        """The colour of the state."""
+        """The color of the state."""
         return COLORS.get(self.state, OTHER_COLOR)
 
 
 def read_context(context: Mapping[str, Any]) -> Event:
     """
-    Read what happened from Airflow's context: of a task, of a DAG, of a missed deadline or SLA.
+    Read what happened from Airflow's context: to a task or a DAG, or a missed deadline or SLA.
 
-    :param context: as callbacks get it. Nothing in it is taken for granted.
+    :param context: context as passed to callbacks. Nothing in it is taken for granted.
     """
     ti = None if _is_about_dag(context) else context.get("ti")
     dag_run = context.get("dag_run")
@@ -110,12 +110,12 @@ def _html_template() -> jinja2.Template:
 
 
 def _is_about_dag(context: Mapping[str, Any]) -> bool:
-    """Tell a DAG's callback from a task's: it has a reason; its task instance is just any of the run."""
+    """Return whether this is a DAG's callback: it has a reason, and an arbitrary task instance."""
     return "reason" in context
 
 
 def _run_id(dag_run: Any) -> Any:
-    """Return the run's id, which the REST API's form of a run has by another name."""
+    """Return the run's id, which has another name in the REST API's representation of a run."""
     return _get(dag_run, "run_id") or _get(dag_run, "dag_run_id")
 
 
@@ -150,7 +150,7 @@ def _map_index(ti: Any) -> str:
 
 
 def _exception_text(exception: Any) -> str:
-    """Return the exception in one line, without its traceback and without secrets; the log has the rest."""
+    """Return the exception in one line, without traceback or secrets; the log has the rest."""
     if exception is None:
         return ""
     name = type(exception).__name__
@@ -158,11 +158,11 @@ def _exception_text(exception: Any) -> str:
         text = f"{name}: {exception}" if isinstance(exception, BaseException) else str(exception)
     except Exception:
         return f"{name}, whose text cannot be read"
-    return excerpt(redact(text))  # a secret that is cut or folded would not be known any more
+    return excerpt(redact(text))  # a secret that is cut or folded would no longer be recognized
 
 
 def _get(thing: Any, name: str) -> Any:
-    """Return an attribute or item; the context of deadlines has dicts where that of tasks has objects."""
+    """Return an attribute or item; a deadline's context has dicts where a task's has objects."""
     return thing.get(name) if isinstance(thing, Mapping) else getattr(thing, name, None)
 
 

@@ -15,13 +15,13 @@ from airflow_provider_bigin.version_compat import AirflowFailException, BaseSens
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-#: Seconds between two looks: mails are not read within seconds, and each look is a request.
+#: Seconds between checks: mails are not read within seconds, and each check is a request.
 POKE_INTERVAL = 300.0
 
 
 class BiginMailStatusSensor(BiginOperator, BaseSensorOperator):
     """
-    Wait until a mail is sent, opened, or in another state that Bigin knows.
+    Wait until a mail is sent, opened, or in another state that Bigin reports.
 
     .. code-block:: python
 
@@ -34,19 +34,19 @@ class BiginMailStatusSensor(BiginOperator, BaseSensorOperator):
             soft_fail=True,
         )
 
-    A mail that came back fails the task at once, with the reason, as does what no later look can cure. What
-    may pass (a lost connection, a rate limit) only costs one look.
+    A mail that bounced fails the task at once, with the reason, as does any error that a later check cannot
+    cure. A temporary error (a lost connection, a rate limit) only costs one check.
 
     :param message_id: id of the mail, as the operators return it. (templated)
     :param record_id: id of the record that the mail is filed under. (templated)
-    :param module: ``Contacts``, ``Companies`` or ``Deals``, or their names in the API. (templated)
-    :param status: the state to wait for, such as ``sent`` or ``opened``, or several, of which one is enough.
-        A mail that was opened was sent. With ``bounced`` among them, a bounce is no failure. (templated)
-    :param bigin_conn_id: id of the connection; its token needs the scope ``ZohoBigin.modules.READ``, or that
-        of the record's module. (templated)
-    :param deferrable: wait in the triggerer, where no worker is held; ``[operators] default_deferrable`` if
-        not given.
-    :param poke_interval: seconds between two looks, one request each.
+    :param module: ``Contacts``, ``Companies``, or ``Deals``, or their names in the API. (templated)
+    :param status: the state to wait for, such as ``sent`` or ``opened``, or several, any of which is enough.
+        A mail that was opened was sent. If they include ``bounced``, a bounce is not a failure. (templated)
+    :param bigin_conn_id: id of the connection; its token needs the scope ``ZohoBigin.modules.READ``, or the
+        one for the record's module. (templated)
+    :param deferrable: wait in the triggerer, without occupying a worker slot; ``[operators]
+        default_deferrable`` if not given.
+    :param poke_interval: seconds between checks, one request each.
     :return: the state that was reached.
     """
 
@@ -89,7 +89,7 @@ class BiginMailStatusSensor(BiginOperator, BaseSensorOperator):
         )
 
     def poke(self, context: Context) -> PokeReturnValue:
-        """Look once."""
+        """Check once."""
         from airflow_provider_bigin.api.mail_status import look_for_status
 
         arguments = self._checked_arguments()
@@ -100,7 +100,7 @@ class BiginMailStatusSensor(BiginOperator, BaseSensorOperator):
         return PokeReturnValue(status is not None, status)
 
     def execute_complete(self, context: Context, event: dict[str, str]) -> str:
-        """Take what the trigger has to tell."""
+        """Handle the event that the trigger fired."""
         if "error" in event:
             raise AirflowFailException(event["error"])
         self.log.info("The mail is %s.", event["status"])

@@ -13,19 +13,19 @@ from airflow_provider_bigin.utils.threads import in_thread
 
 class BiginMailStatusTrigger(BaseTrigger):
     """
-    Wait until a mail has come to one of the wanted states.
+    Wait until a mail reaches one of the wanted states.
 
-    Nothing but its arguments matters: started again, it goes on waiting. It looks at once, then every
-    ``poke_interval``, each time for one request in a thread; between two looks it only sleeps.
+    It has no state besides its arguments: when restarted, it continues to wait. It checks at once, then every
+    ``poke_interval``, each time with one request in a thread; between checks it only sleeps.
 
-    It fires ``{"status": ...}`` with the state, or ``{"error": ...}`` with the reason why waiting is over.
+    It fires ``{"status": ...}`` with the state, or ``{"error": ...}`` with the reason why it stopped waiting.
 
     :param message_id: id of the mail.
     :param record_id: id of the record that it is filed under.
     :param module: API name of the record's module.
     :param status: the wanted states.
     :param bigin_conn_id: id of the connection.
-    :param poke_interval: seconds between two looks.
+    :param poke_interval: seconds between checks.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class BiginMailStatusTrigger(BaseTrigger):
         self.poke_interval = poke_interval
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return what a triggerer needs to make this trigger again."""
+        """Return what a triggerer needs to create this trigger again."""
         return (
             "airflow_provider_bigin.triggers.bigin.BiginMailStatusTrigger",
             {
@@ -61,7 +61,7 @@ class BiginMailStatusTrigger(BaseTrigger):
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Look and sleep until there is something to tell."""
+        """Check and sleep until there is something to report."""
         while True:
             news = await in_thread(self._look)
             if news:

@@ -1,1 +1,1 @@
-"""Helpers of the Airflow layer."""
+"""Helpers for the Airflow layer."""

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Airflow's value of ``[email] email_conn_id`` where nobody has set it.
+#: Airflow's value of ``[email] email_conn_id`` if it is not set.
 UNSET_CONN_ID = "smtp_default"
-#: What Airflow passes as sender where ``[email] from_email`` is not set.
+#: What Airflow passes as the sender if ``[email] from_email`` is not set.
 UNSET_SENDER = "airflow@airflow"
 
 
@@ -53,27 +53,27 @@ def send_email(
     """
     Send a mail through Bigin, with the signature of Airflow's e-mail backends.
 
-    Each recipient is looked up among the contacts by address, and the mail filed there; those who have no
-    record of their own share a mail filed under the connection's default record; without that nobody is
-    mailed. Recipients of copies are on the first of these mails.
+    Each recipient is looked up among the contacts by address, and the mail is filed there. Those without a
+    record of their own share a mail filed under the connection's default record; if it has none, no mail is
+    sent at all. Recipients of copies are on the first of these mails.
 
     :param to: recipients.
     :param subject: at most 1,000 characters.
     :param html_content: at most 100,000 characters.
-    :param files: paths of files to attach. One that the content shows, by ``<img src="cid:chart.png">``, is
-        an image in the text instead.
+    :param files: paths of files to attach. A file that the content shows, with ``<img
+        src="cid:chart.png">``, becomes an image in the text instead.
     :param dryrun: check everything, find the records, and send nothing.
     :param cc: recipients of a copy.
-    :param bcc: recipients of a copy whom the others do not see.
-    :param mime_subtype: not used; Bigin makes the message.
-    :param mime_charset: not used; Bigin makes the message.
-    :param conn_id: id of the connection; ``bigin_default`` if not given, or ``smtp_default``.
-    :param from_email: sender; the connection's, else the account's default from-address, if not given, or
-        ``airflow@airflow``.
-    :param custom_headers: ``Reply-To`` is used; Bigin takes no others.
+    :param bcc: recipients of a blind copy.
+    :param mime_subtype: not used; Bigin builds the message.
+    :param mime_charset: not used; Bigin builds the message.
+    :param conn_id: id of the connection; ``bigin_default`` if not given or ``smtp_default``.
+    :param from_email: sender; if not given or ``airflow@airflow``, the connection's, or else the account's
+        default from-address.
+    :param custom_headers: ``Reply-To`` is used; Bigin accepts no others.
     :param kwargs: not used.
-    :raises BiginError: naming who got no mail, each with the reason. If somebody has no record, nobody got
-        any; else the others got theirs.
+    :raises BiginError: if someone got no mail; names each with the reason. If the reason is a missing record,
+        no mail was sent at all; otherwise, the others got theirs.
     """
     from airflow_provider_bigin.api.images import image_names
     from airflow_provider_bigin.compose.arguments import MAIL_FIELDS, compose_draft
@@ -118,7 +118,7 @@ def _by_record(
     """
     Group recipients by the record to file their mail under.
 
-    :raises BiginError: naming those who have none, each with the reason.
+    :raises BiginError: if some have none; names each with the reason.
     """
     groups: dict[RecordRef, list[Address]] = {}
     failed: dict[Address, BiginError] = {}
@@ -127,14 +127,14 @@ def _by_record(
             record = completion.locate(RecordSearch("Contacts", person.email.casefold()))
         except BiginError as error:
             failed[person] = error
-            log.warning("The contact with the address %s is not found: %s", person.email, error)
+            log.warning("The contact with the address %s was not found: %s", person.email, error)
             if not hook.settings.default_record:
                 continue
             record = hook.settings.default_record
         groups.setdefault(record, []).append(person)
     if failed and not hook.settings.default_record:
         raise BiginError(
-            f"nobody is mailed, since connection {hook.bigin_conn_id!r} names no default record for"
+            f"no mail was sent, because connection {hook.bigin_conn_id!r} has no default record for"
             f" {_reasons(failed)}"
         )
     return groups
@@ -142,9 +142,9 @@ def _by_record(
 
 def _send(hook: BiginHook, messages: Iterable[Message], completion: Completion) -> None:
     """
-    Send each message, whatever becomes of the others.
+    Send each message, regardless of the others.
 
-    :raises BiginError: naming who got none, each with the reason.
+    :raises BiginError: if someone got no mail; names each with the reason.
     """
     from airflow_provider_bigin.delivery.message import post_renewed
 
@@ -180,7 +180,7 @@ def _reply_to(headers: Mapping[str, Any] | None) -> Any:
     known = {name.casefold(): value for name, value in (headers or {}).items()}
     reply_to = known.pop("reply-to", None)
     if known:
-        log.warning("Bigin takes no headers of one's own; left out: %s", ", ".join(sorted(known)))
+        log.warning("Bigin does not accept custom headers; left out: %s", ", ".join(sorted(known)))
     return reply_to
 
 

@@ -1,7 +1,7 @@
 """
-What an HTML mail says, as plain text, in time that grows with its length only.
+The text of an HTML mail, as plain text, in time linear in its length.
 
-Python's own parser takes a minute for a mail of nothing but ``<a href=``.
+Python's own parser takes a minute for a mail that consists only of ``<a href=``.
 """
 
 from __future__ import annotations
@@ -9,20 +9,20 @@ from __future__ import annotations
 import re
 from html import unescape
 
-#: Where something begins that nobody sees: a comment or an element.
+#: Start of something that is not shown: a comment or an element.
 _HIDDEN = re.compile(r"<!--|<(?P<element>head|script|style|template|title)\b", re.IGNORECASE)
 _TAG = re.compile(r"<[!?][^<>]*>|<(?P<name>/?[a-z][a-z0-9]*)(?=[\s/>])(?P<attributes>[^<>]*)>", re.IGNORECASE)
 _BREAKS = {
     "\n\n": "blockquote h1 h2 h3 h4 h5 h6 hr ol p pre table ul",
     "\n": "address article br div footer header section tr",
 }
-#: What tags become.
+#: What replaces each tag.
 _TEXT = {tag: text for text, tags in _BREAKS.items() for tag in tags.split()}
 _TEXT |= {f"/{tag}": text for tag, text in _TEXT.items()} | {"li": "\n- ", "td": " ", "th": " "}
 
 
 def html_to_text(html: str) -> str:
-    """Return the text that a reader sees, with the addresses that links lead to."""
+    """Return the text that a reader sees, with the URLs of links."""
     links: list[str] = []
 
     def as_text(tag: re.Match[str]) -> str:

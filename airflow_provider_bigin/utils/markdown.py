@@ -1,7 +1,8 @@
 """
-GitHub's Markdown, as Airflow's pages show it, around texts of strangers.
+GitHub's Markdown, as Airflow's UI shows it, around untrusted text.
 
-Each text is code, in which nothing is markup. Escapes would leave links: an address becomes one after them.
+Each text is written as code, in which nothing is markup. Escaping would not prevent links: a URL becomes one
+even then.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Iterable, Sequence
 
 from airflow_provider_bigin.api.text import excerpt, one_line
 
-#: Characters shown of a text in a table.
+#: Maximum number of characters shown in a table cell.
 MAX_CELL_LENGTH = 200
 
 
@@ -19,7 +20,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """
     Make a table.
 
-    :param columns: their titles, which are Markdown.
+    :param columns: column titles, in Markdown.
     :param rows: numbers and texts; None leaves a cell empty.
     """
     lines = [columns, ["---"] * len(columns), *([_cell(value) for value in row] for row in rows)]
@@ -27,7 +28,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def paragraphs(text: str) -> str:
-    """Show a text of several lines. In a code block Airflow would fold them to one."""
+    """Show a text of several lines. In a code block, Airflow would fold them into one."""
     lines = [_code(one_line(line)) for line in text.splitlines()]
     return re.sub(r"(?<=`)\n(?=`)", "\\\n", "\n".join(lines))
 
@@ -35,7 +36,7 @@ def paragraphs(text: str) -> str:
 def _cell(value: object) -> str:
     if value is None or isinstance(value, int):
         return "" if value is None else str(value)
-    # Some readers let a pair of backslashes before a pipe escape each other, so their number is made odd.
+    # In some renderers, two backslashes before a pipe escape each other, so their number is made odd.
     return re.sub(
         r"(\\*)\|",
         lambda match: match[1] + "\\" * (1 + len(match[1]) % 2) + "|",
@@ -44,7 +45,7 @@ def _cell(value: object) -> str:
 
 
 def _code(line: str) -> str:
-    """Quote a line with more backticks than it has in a row."""
+    """Quote a line with more backticks than it contains in a row."""
     if not line:
         return ""
     ticks = "`" * (1 + max(map(len, re.findall("`+", line)), default=0))

@@ -14,9 +14,9 @@ def to_output_path(value: Any, field: str, extensions: Sequence[str]) -> Any:
     """
     Read the path of a file to write.
 
-    :param value: a path or URL, see :func:`~airflow_provider_bigin.hooks.paths.to_path`.
-    :param field: the name of the argument, for the error.
-    :param extensions: those that the file may have.
+    :param value: a path or URL; see :func:`~airflow_provider_bigin.hooks.paths.to_path`.
+    :param field: name of the argument, for error messages.
+    :param extensions: extensions that the file may have.
     :raises BiginConfigurationError: if it has another extension.
     """
     path = to_path(value, field)
@@ -27,9 +27,9 @@ def to_output_path(value: Any, field: str, extensions: Sequence[str]) -> Any:
 
 def open_output(path: Any) -> IO[str]:
     """
-    Open a file to write over what may be there. A local file can be read by its owner alone.
+    Open a file for writing, replacing what is there. A local file is readable only by its owner.
 
-    :param path: as :func:`to_output_path` returns it.
+    :param path: path as returned by :func:`to_output_path`.
     """
     if getattr(path, "protocol", "file") == "file":
         _make_private(Path(getattr(path, "path", path)))
@@ -40,4 +40,4 @@ def open_output(path: Any) -> IO[str]:
 def _make_private(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch(0o600)
-    path.chmod(0o600)  # of a file that was there
+    path.chmod(0o600)  # of a file that already existed

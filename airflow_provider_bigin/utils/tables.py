@@ -11,7 +11,7 @@ from typing import Any
 from airflow_provider_bigin.utils.outputs import open_output, to_output_path
 
 EXTENSIONS = (".csv", ".jsonl")
-#: What begins like this is a formula to spreadsheets.
+#: Spreadsheets take text that begins like this for a formula.
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -22,12 +22,12 @@ def to_table_path(value: Any, field: str) -> Any:
 
 def write_table(path: Any, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> int:
     """
-    Write rows, one by one, over what may be there. A local file can be read by its owner alone.
+    Write rows one by one, replacing what is there. A local file is readable only by its owner.
 
-    :param path: as :func:`to_table_path` returns it.
-    :param columns: of a CSV file, whose cells hold JSON where a value is neither text nor number, and a
-        quote before a text that a spreadsheet would take for a formula.
-    :return: how many there were.
+    :param path: path as returned by :func:`to_table_path`.
+    :param columns: columns of a CSV file. Its cells hold JSON for values that are neither text nor number,
+        and have a quote before text that a spreadsheet would take for a formula.
+    :return: number of rows written.
     """
     number = 0
     with open_output(path) as file:

@@ -14,8 +14,8 @@ async def in_thread(function: Callable[..., T], *args: object) -> T:
     """
     Call a function in a thread from which Airflow's connections and Variables can be read.
 
-    In a triggerer before Airflow 3.3 these come over a socket that belongs to the event loop. asgiref's
-    threads know their way back to it; a read from one of ``asyncio.to_thread`` mixes up the answers, and the
+    In a triggerer before Airflow 3.3, these come over a socket that belongs to the event loop. asgiref's
+    threads can get back to it; a read from an ``asyncio.to_thread`` thread mixes up the responses, and the
     triggerer dies.
     """
     return await sync_to_async(function, thread_sensitive=False)(*args)

@@ -51,7 +51,7 @@ def test_who_has_no_record_is_named_before_anybody_is_mailed(hook, sandbox):
         send_email("no1@example.org,ada.lovelace@example.org,twin@example.org", "Failed", "")
     message = str(raised.value)
     for part in (
-        "'bigin_default' names no default record",
+        "'bigin_default' has no default record",
         "no record has the address no1@example.org",
         "several records have the address twin@example.org",
     ):
