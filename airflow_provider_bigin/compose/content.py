@@ -1,4 +1,4 @@
-"""Reading ``content`` from a template file."""
+"""Read ``content`` from a template file."""
 
 from __future__ import annotations
 

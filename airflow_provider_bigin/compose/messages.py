@@ -1,4 +1,4 @@
-"""Turn drafts into messages with the requests that takes, each made once however many mails need it."""
+"""Turn drafts into messages; each request is made only once, however many mails need it."""
 
 from __future__ import annotations
 

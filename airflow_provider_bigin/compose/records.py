@@ -1,4 +1,4 @@
-"""Finding the one record that has an address."""
+"""Find the one record that has an address."""
 
 from __future__ import annotations
 

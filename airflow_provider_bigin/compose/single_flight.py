@@ -1,4 +1,4 @@
-"""Doing once per run what many rows share, such as a search or an upload."""
+"""Do once per run what many rows share, such as a search or an upload."""
 
 from __future__ import annotations
 

@@ -314,7 +314,7 @@ class Delivery:
         return self._digests.mail(draft), self._digests.who(draft)
 
     def _may_be_sent_again(self, position: int, word: Result) -> bool:
-        """Return whether a mail with a result may be sent; if not, record its outcome."""
+        """Return whether to send a mail that has a result; if not, record its outcome."""
         decision = decide(word.status, policy=self._policy, asked_since=word.attempt < self._go.asked)
         if decision == "done":
             self._finish(position, Outcome("already_sent", word.record, word.message_id))
@@ -323,7 +323,7 @@ class Delivery:
         return decision == "send"
 
     def _may_be_sent(self, mail: UncertainMail, looks: Mapping[Name, Look]) -> bool:
-        """Return whether a mail that may have been sent before may be sent; if not, record its outcome."""
+        """Return whether to send a mail that may have been sent before; if not, record its outcome."""
         position, names, is_edit = mail
         if self._outcomes[position]:
             return False

@@ -105,7 +105,7 @@ class Digests:
         return tuple(sorted({self._of("person", email.strip().casefold()) for email in emails}))
 
     def content(self, text: str) -> str:
-        """Digest a content without its markers and image addresses, folding whitespace."""
+        """Digest the content of a mail without its markers and image addresses, folding whitespace."""
         return self._of("content", " ".join(without_images(without_markers(text)).split()))
 
     def time(self, seconds: float) -> str:
@@ -211,7 +211,7 @@ def with_marker(mail: Mail, marker: Marker, *, in_text: bool = False) -> Mail:
 
 def find_markers(content: str, task: str) -> frozenset[Marker]:
     """
-    Return the markers in a content.
+    Return the markers in the content of a mail.
 
     Text that merely looks like a marker does not count; in brackets, only this task's own markers do.
     """
@@ -221,7 +221,7 @@ def find_markers(content: str, task: str) -> frozenset[Marker]:
 
 
 def without_markers(content: str) -> str:
-    """Return a content as it was before the marker was added."""
+    """Return the content of a mail as it was before the marker was added."""
     return _LAST_LINE.sub("", _ELEMENT.sub("", content))
 
 

@@ -21,7 +21,7 @@ MAX_TOLD = 7 * 86400.0
 
 
 def lasts(error: BiginError) -> bool:
-    """Return whether an error is a limit that lasts longer than a minute, and nothing was sent."""
+    """Return whether an error is a limit that lasts longer than a minute and kept a mail from being sent."""
     return error.sent == "no" and (
         isinstance(error, (BiginCreditLimitError, BiginDailyLimitError, BiginTokenLimitError))
         or (error.retryable and (error.retry_after or 0) > MAX_PAUSE)

@@ -1,5 +1,5 @@
 """
-Looking for mails that may have been sent among the e-mails of their records.
+Look for mails that may have been sent, among the e-mails of their records.
 
 To call a mail absent takes positive evidence: a list of a known shape that was read to its end or past the
 time in question, after that time was over, and nothing in it that could be the mail.
@@ -25,7 +25,7 @@ from airflow_provider_bigin.delivery.state import Window
 
 log = logging.getLogger(__name__)
 
-#: Seconds after a request's deadline for which a mail may still be on its way into the list.
+#: Seconds after a request's deadline during which a mail may still be on its way into the list.
 SETTLING = 60.0
 #: Seconds between the first looks; the last look comes when the time in question is over.
 PAUSES = (3.0, 15.0)
@@ -201,7 +201,7 @@ def settle(
 def look(
     client: BiginClient, suspects: Mapping[Name, Suspect], scene: Scene, *, each: Mapper = map
 ) -> dict[Name, Verdict]:
-    """Look once, reading each record's list and each relevant content only once."""
+    """Look once, reading each record's list and the content of each relevant mail only once."""
     verdicts: dict[Name, Verdict] = {}
     names_of: defaultdict[RecordRef, list[Name]] = defaultdict(list)
     for name, suspect in suspects.items():
@@ -346,7 +346,7 @@ def _agreement(suspect: Suspect, email: Email, content: str | None, digests: Dig
     """
     Return whether an entry without our marker could be the mail: ``full``, ``partial``, or not at all.
 
-    Zoho may rewrite contents, so a different content only rules out an entry that differs in something else,
+    Zoho may rewrite the content, so different content only rules out an entry that differs in something else,
     too. If neither a marker nor the content can be compared, the list's time zone may be wrong as well.
     """
     when = _when(suspect, email, digests)

@@ -238,7 +238,7 @@ class BiginMailOperator(BiginOperator):
         max_concurrency: int = 1,
         on_outcome: Callable[[Outcome], None] = lambda outcome: None,
     ) -> Delivery:
-        """Begin to deliver mails in this try; the parameters are those of :class:`Delivery`."""
+        """Start delivering mails in this try; the parameters are those of :class:`Delivery`."""
         from airflow_provider_bigin.delivery.attempt import TaskAttempt
         from airflow_provider_bigin.delivery.engine import Delivery
         from airflow_provider_bigin.delivery.identity import description_of

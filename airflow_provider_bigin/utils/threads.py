@@ -1,4 +1,4 @@
-"""Calling blocking code from an event loop."""
+"""Call blocking code from an event loop."""
 
 from __future__ import annotations
 
