@@ -21,7 +21,7 @@ COLORS = {
     "up for retry": "#9a6700",
     "deadline missed": "#9a6700",
     "SLA missed": "#9a6700",
-    "waits for an answer": "#9a6700",
+    "waiting for an answer": "#9a6700",
 }
 OTHER_COLOR = "#475467"
 
@@ -121,7 +121,7 @@ def _run_id(dag_run: Any) -> Any:
 
 def _state(context: Mapping[str, Any], ti: Any) -> str:
     if "question" in context:
-        return "waits for an answer"
+        return "waiting for an answer"
     if "deadline" in context:
         return "deadline missed"
     if "task_list" in context:

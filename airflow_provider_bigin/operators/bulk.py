@@ -239,7 +239,7 @@ class BiginBulkSendMailOperator(BiginMailOperator):
         is_list = not isinstance(self.row_fields, str) and not is_reference(self.row_fields)
         if not is_list or not set(self.row_fields) <= set(MAIL_FIELDS):
             raise BiginConfigurationError(
-                f"row_fields: {self.row_fields!r} must be a list of some of {', '.join(MAIL_FIELDS)}"
+                f"row_fields: {self.row_fields!r} must be a list of names from {', '.join(MAIL_FIELDS)}"
             )
         if not isinstance(self.max_concurrency, int) or not 1 <= self.max_concurrency <= MAX_CONCURRENCY:
             raise BiginConfigurationError(

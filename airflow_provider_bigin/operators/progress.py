@@ -51,5 +51,5 @@ class Progress:
         left = f"{timedelta(seconds=round((total - done) / rate))}" if rate else "unknown"
         return (
             f"{done} of {total} mails done: {self._counts['sent']} sent, {self._counts['failed']} failed;"
-            f" {rate:.1f} a second, time left {left}"
+            f" {rate:.1f} per second, time left {left}"
         )

@@ -187,7 +187,7 @@ class BiginSendMailOperator(BiginMailOperator):
             "To": ", ".join(map(str, mail.to)),
             "Cc": ", ".join(map(str, mail.cc)),
             "Bcc": ", ".join(map(str, mail.bcc)),
-            "All go to": self.hook.settings.redirect_to,
+            "All sent to": self.hook.settings.redirect_to,
             "Subject": mail.subject,
             "Content": f"{len(mail.content)} characters of {mail.mail_format}",
             "Images": ", ".join(map(str, draft.images.values())),

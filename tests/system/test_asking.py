@@ -82,7 +82,7 @@ def test_the_task_goes_on_with_the_answer(
     assert question["subject"] == f"Was the mail to Contacts {record_id} sent?"
     assert "It is unknown whether the mail was sent" in question["body"]
     (notice,) = sandbox.mails()[:1]
-    assert notice["subject"] == "[Airflow] ask.send: waits for an answer"
+    assert notice["subject"] == "[Airflow] ask.send: waiting for an answer"
     assert f"/runs/{run.run_id}/tasks/send/required_actions" in notice["content"]
     before = sandbox.mail_count(record_id)
 

@@ -42,7 +42,7 @@ def test_a_failed_task(make_context):
 def test_a_task_that_asks(make_context):
     question = Asked("Was the mail sent?", "https://airflow.example/required_actions")
     event = read_context(make_context(question=question))
-    assert event.subject == "[Airflow] report.load: waits for an answer"
+    assert event.subject == "[Airflow] report.load: waiting for an answer"
     assert ("Question", "Was the mail sent?") in event.facts
     assert (event.link, event.link_text) == ("https://airflow.example/required_actions", "Answer")
 

@@ -25,7 +25,7 @@ def test_a_line_every_few_seconds(caplog):
         progress.note(Outcome("sent", blocked=("ada@example.org",)))
     assert len(caplog.messages) == 20 // INTERVAL
     assert caplog.messages[0] == (
-        "150 of 1000 mails done: 50 sent, 0 failed; 10.0 a second, time left 0:01:25"
+        "150 of 1000 mails done: 50 sent, 0 failed; 10.0 per second, time left 0:01:25"
     )
 
 
