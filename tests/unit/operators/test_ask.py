@@ -387,9 +387,7 @@ class TestManyMails:
         wait(instance.run)
         assert statuses(instance) == ["unknown", "sent", "sent"]
 
-    def test_where_no_try_is_left_nobody_waits_for_the_others(
-        self, make_bulk_instance, sandbox, clock, wait
-    ):
+    def test_where_no_try_is_left_nobody_waits_for_the_others(self, make_bulk_instance, sandbox, clock, wait):
         rows = people(sandbox, 2)
         sandbox.add_mail("Contacts", rows[0]["record_id"], to=["x@example.net"], ago=90)
         sandbox.settings(emails_key="unknown")
