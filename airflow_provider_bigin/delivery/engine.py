@@ -415,7 +415,9 @@ class Delivery:
             draft = self._batch.draft(position)
             record = self._batch.locate(draft.record)
         except Exception as error:
-            self._finish(position, Outcome("failed", self._batch.record(position), error=as_failure(error)))
+            failure = as_failure(error)
+            self._note_limit(failure)
+            self._finish(position, Outcome("failed", self._batch.record(position), error=failure))
             return None
         since = self._attempt.run_start
         window = (

@@ -290,7 +290,8 @@ class BiginMailOperator(BiginOperator):
         from airflow_provider_bigin.delivery.limits import seconds_left
 
         limit, patience = delivery.limit, self._patience
-        if not limit or not patience or not delivery.may_run_again:
+        is_left = any(outcome.is_retryable for outcome in outcomes)  # a person's word may have settled all
+        if not limit or not is_left or not patience or not delivery.may_run_again:
             return
         until = self.hook.clock.time() + seconds_left(limit, self.hook.get_conn())
         date = datetime.fromtimestamp(until, timezone.utc)

@@ -74,7 +74,7 @@ class BiginBulkSendMailOperator(BiginMailOperator):
     :param bigin_conn_id: id of the connection. (templated)
     :param on_unknown_outcome: what to do if it is unknown whether a mail was sent; see
         :class:`~airflow_provider_bigin.operators.bigin.BiginSendMailOperator`. With ``ask``, one question is
-        asked about all mails in doubt, once all others are settled. (templated)
+        asked about all mails in doubt, once all others are settled or have no retry left. (templated)
     :param ask_timeout: how long to wait for an answer; after that, the task proceeds as with ``check``.
     :param ask_users: who may answer, as ``{"id": ..., "name": ...}``; by default, anyone who may answer the
         DAG's questions.
@@ -165,7 +165,7 @@ class BiginBulkSendMailOperator(BiginMailOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Send the mails that no earlier try has sent, and return the outcome of all."""
         with ending_the_try():
-            return self._preview(context) if self.is_dry_run else self._deliver(context)
+            return self._deliver(context)
 
     def _preview(self, context: Context) -> dict[str, Any]:
         from airflow_provider_bigin.delivery.limiter import ConcurrencyLimiter
@@ -195,6 +195,8 @@ class BiginBulkSendMailOperator(BiginMailOperator):
         from airflow_provider_bigin.utils.tables import to_table_path, write_table
         from airflow_provider_bigin.version_compat import ask_supervisor_one_by_one
 
+        if self.is_dry_run:  # perhaps only since the task waits for an answer
+            return self._preview(context)
         self.check_unknown_outcome()
         ask_supervisor_one_by_one()
         results_path = to_table_path(self.results_path, "results_path") if self.results_path else None
@@ -222,7 +224,8 @@ class BiginBulkSendMailOperator(BiginMailOperator):
             if results_path:
                 write_table(results_path, results.COLUMNS, results.result_rows(outcomes))
             self.wait_for_limit(delivery, outcomes)
-            if delivery.doubts and not any(outcome.is_retryable for outcome in outcomes):
+            is_left = any(outcome.is_retryable for outcome in outcomes) and not delivery.is_last_try
+            if delivery.doubts and not is_left:
                 self.ask(context, delivery, about_many())
             if error := results.undelivered(
                 outcomes, self.fail_on, is_last_try=delivery.is_last_try, limit=delivery.limit

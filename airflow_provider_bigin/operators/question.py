@@ -83,7 +83,7 @@ def about_many() -> Question:
         "Were the mails in doubt sent?",
         f"""\
 Airflow asked Bigin to send these mails, and it is unknown whether they were sent: the responses were lost, or
-the worker died. All other mails of the task are settled. Nothing is sent until someone answers.
+the worker died. The task has done what it could about all others. Nothing is sent until someone answers.
 
 **The answer applies to all mails in doubt.** They are the rows with the status `unknown` in the task's XCom
 `return_value`; its log says what the e-mails of their records showed.

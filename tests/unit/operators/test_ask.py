@@ -264,6 +264,25 @@ class TestAnswers:
         assert instance.run() == sandbox.mails()[0]["message_id"]
         assert sandbox.mail_count() == 2
 
+    @pytest.mark.skipif(not can_reschedule(), reason="this Airflow reschedules sensors only")
+    @pytest.mark.parametrize("option", [SENT, SEND, LEAVE])
+    def test_only_what_is_to_be_sent_waits_for_a_limit_of_the_list(self, in_doubt, wait, sandbox, option):
+        instance = in_doubt()
+        waiting = wait(instance.run)
+        sandbox.fault("emails", "429_credits", times=None)
+        if option is SENT:
+            assert instance.resume(waiting, event(option)) is None
+        elif option is LEAVE:
+            with pytest.raises(AirflowFailException, match="said to leave it failed"):
+                instance.resume(waiting, event(option))
+        else:
+            with pytest.raises(AirflowRescheduleException):
+                instance.resume(waiting, event(option))
+            sandbox.clear_faults()
+            instance.run_again()
+            assert instance.run() == sandbox.mails()[0]["message_id"]
+        assert sandbox.mail_count() == 1 + (option is SEND)
+
     def test_a_list_that_is_unreadable_is_waited_for(self, in_doubt, wait, sandbox):
         instance = in_doubt()
         waiting = wait(instance.run)
@@ -367,6 +386,25 @@ class TestManyMails:
         instance.retry()
         wait(instance.run)
         assert statuses(instance) == ["unknown", "sent", "sent"]
+
+    def test_where_no_try_is_left_nobody_waits_for_the_others(self, make_bulk_instance, sandbox, clock, wait):
+        rows = people(sandbox, 2)
+        sandbox.add_mail("Contacts", rows[0]["record_id"], to=["x@example.net"], ago=90)
+        sandbox.settings(emails_key="unknown")
+        sandbox.fault("send_mail", "dropped", record_id=rows[0]["record_id"])
+        sandbox.fault("send_mail", "record_locked", record_id=rows[1]["record_id"])
+        instance = make_bulk_instance(rows, on_unknown_outcome="ask", max_concurrency=1, retries=0)
+        waiting = wait(instance.run)
+        assert statuses(instance) == ["unknown", "failed"]
+        instance.resume(waiting, event(OPTIONS["send"][1]))
+        assert statuses(instance) == ["sent", "sent"]
+
+    def test_a_dry_run_sends_nothing_after_an_answer(self, lost, make_bulk_task, wait, sandbox):
+        waiting = wait(lost.run)
+        posts = sandbox.counts()["send_mail"]
+        lost.task = make_bulk_task(lost.task.mails, on_unknown_outcome="ask", dry_run=True)
+        assert lost.resume(waiting, event(OPTIONS["send"][1]))["ready"] == 4
+        assert sandbox.counts()["send_mail"] == posts
 
     def test_a_row_that_may_be_an_edit_is_asked_about(
         self, make_bulk_instance, make_bulk_task, sandbox, clock, wait

@@ -189,6 +189,21 @@ class TestTheSameTryAgain:
         assert result["already_sent"] == 3
         assert sandbox.mail_counts() == {row["record_id"]: 1 for row in rows}
 
+    def test_a_limit_of_the_search_for_what_may_have_been_sent(self, make_instance, sandbox, clock, store):
+        if store is None:
+            pytest.skip("a second try is no reason to wait there")
+        sandbox.fault("send_mail", "record_locked")
+        instance = make_instance(record_id=None, retries=1)
+        with pytest.raises(errors.BiginRecordLockedError):
+            instance.run()
+        for key in store.stored():
+            store.set(key, {"version": 99})
+        instance.retry()
+        sandbox.fault("records", "429_credits")
+        wait_out(instance, clock)
+        instance.run()
+        assert sandbox.mail_count() == 1
+
     def test_cleared_while_it_waits(self, make_bulk_instance, sandbox, clock, store):
         if store is None:
             pytest.skip("it does not wait there")
