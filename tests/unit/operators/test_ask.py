@@ -273,7 +273,7 @@ class TestAnswers:
         if option is SENT:
             assert instance.resume(waiting, event(option)) is None
         elif option is LEAVE:
-            with pytest.raises(AirflowFailException, match="said to leave it failed"):
+            with pytest.raises(AirflowFailException, match="chose to leave it failed"):
                 instance.resume(waiting, event(option))
         else:
             with pytest.raises(AirflowRescheduleException):
