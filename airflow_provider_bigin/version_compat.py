@@ -118,17 +118,17 @@ def can_reschedule() -> bool:
 
 
 def count(name: str, **tags: str) -> None:
-    """Increment a counter in Airflow's metrics, from 3.2 on."""
-    incr = _incr()
-    with suppress(Exception):  # a metric must not make a mail fail
-        if incr:
-            incr(name, tags=tags)
+    """Increment a counter among Airflow's metrics, on Airflow 3.2 and later."""
+    stats = _stats()
+    with suppress(Exception):  # a mail does not fail because of a metric
+        if stats:
+            stats.incr(name, tags=tags)
 
 
 @cache
-def _incr() -> Any:
+def _stats() -> Any:
     with suppress(ImportError):
-        return _first("incr", "airflow.sdk.observability.stats")
+        return _first("Stats", "airflow.sdk.observability.stats")
     return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import pytest
@@ -31,7 +32,12 @@ def store(tmp_path):
 @pytest.fixture
 def counts(monkeypatch):
     counts = Counts()
-    monkeypatch.setattr(sys.modules[stats.incr.__module__], "_backend", counts)
+    module = sys.modules[stats.normalize_name_for_stats.__module__]
+    if hasattr(module, "_backend"):
+        monkeypatch.setattr(module, "_backend", counts)
+    else:  # Airflow 3.2
+        monkeypatch.setattr(stats.Stats, "_instance_pid", os.getpid(), raising=False)
+        monkeypatch.setattr(stats.Stats, "instance", counts)
     return counts
 
 
