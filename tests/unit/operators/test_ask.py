@@ -77,9 +77,11 @@ def asked(monkeypatch):
 @pytest.fixture
 def wait(asked):
     """Run a function that waits for a person and return what it raised for that."""
-    from airflow.sdk import exceptions
+    from airflow import exceptions
+    from airflow.sdk import exceptions as sdk_exceptions
 
-    waits = tuple(getattr(exceptions, name, ()) for name in ("TaskAwaitingInput", "TaskDeferred"))
+    names = ("TaskAwaitingInput", "TaskDeferred")  # Airflow 3.1 has the second one, and elsewhere
+    waits = tuple(getattr(sdk_exceptions, name, None) or getattr(exceptions, name, None) for name in names)
 
     def run(function, *arguments):
         number = len(asked)
