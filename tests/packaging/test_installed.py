@@ -30,7 +30,9 @@ def test_airflow_discovers_the_provider(installed):
     reason="its form needs Flask AppBuilder, which it does not install",
 )
 def test_airflow_shows_the_connection_form(installed):
-    assert installed("form.py") == {
+    form = installed("form.py")
+    form["relabeled"].pop("extra", None)  # before Airflow 3.2, the extra has an editor of its own
+    assert form == {
         "label": "Bigin by Zoho CRM",
         "relabeled": UI_FIELD_BEHAVIOUR["relabeling"],
         "fields": sorted(CONNECTION_FIELDS),
