@@ -44,7 +44,9 @@ def ask(run, connect, sandbox, clock):
 def mails(sandbox):
     """Send a dozen e-mails to the contact that is probed."""
     for number in range(12):
-        sandbox.add_mail("Contacts", ADA, subject=f"Secret {number}", to=["secret@example.net"])
+        sandbox.add_mail(
+            "Contacts", ADA, subject=f"Secret {number}", to=["secret@example.net"], ago=7 * (12 - number)
+        )
 
 
 def seconds(told, after):
