@@ -64,6 +64,11 @@ class TaskAttempt:
         """Whether Airflow has no retry left."""
         return self.number > self.max_tries
 
+    @property
+    def can_resume(self) -> bool:
+        """Whether Airflow resumes this operator after a wait, and finds its state."""
+        return self.store.keeps and not self.is_inner
+
     @classmethod
     def from_context(
         cls,

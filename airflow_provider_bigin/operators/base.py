@@ -247,7 +247,7 @@ class BiginMailOperator(BiginOperator):
             context, self, describe=partial(description_of, batch), is_resumed=reply is not None
         )
         # Wait out a throttled token in the worker slot only if there is no other way.
-        self.hook.is_patient = not (self._patience and attempt.store.keeps and not attempt.is_inner)
+        self.hook.is_patient = not (self._patience and attempt.can_resume)
         return Delivery(
             batch,
             self.hook.get_conn(),
@@ -262,9 +262,8 @@ class BiginMailOperator(BiginOperator):
 
     def _policy(self, attempt: TaskAttempt, reply: Reply | None) -> OnUnknownOutcome:
         """Return the policy, without asking again in vain, or where an answer could not be kept."""
-        can_ask = attempt.store.keeps and not attempt.is_inner
         is_unanswered = reply is not None and not reply.word
-        if self.on_unknown_outcome == "ask" and (is_unanswered or not can_ask):
+        if self.on_unknown_outcome == "ask" and (is_unanswered or not attempt.can_resume):
             return "check"
         return self.on_unknown_outcome
 
