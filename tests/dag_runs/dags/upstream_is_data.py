@@ -22,7 +22,7 @@ from airflow_provider_bigin.operators.bigin import (
 from airflow_provider_bigin.sensors.bigin import BiginMailStatusSensor
 
 ADA = "5000000000000000101"
-EVIL = "{{ conn.bigin_default.password }}|{{ var.value.x }}|{{ 7 * 191 }}"
+EVIL = "{{ conn.bigin_default.password }}|{{ var.value.x }}|{{ 12345679 * 999999999 }}"
 
 
 def see(name, *values):
