@@ -6,7 +6,7 @@ while, and the sixteenth live token invalidates the oldest
 (https://www.zoho.com/crm/developer/docs/api/v8/token-validity.html). So a token is refreshed by one process
 at a time, cached where the others find it, and requested again only if the one that was refused is still the
 newest. Refusals by the accounts server are cached too: a process that waited for the response takes it as its
-own, and no process bothers a throttled server.
+own, and no process bothers a throttled server. The lock is held for one request, not while a throttle lasts.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from airflow_provider_bigin.api.oauth import (
     revoke_token,
     trusted_api_domain,
 )
-from airflow_provider_bigin.api.token_cache import LOCK_TIMEOUT, MemoryTokenCache, TokenCache
+from airflow_provider_bigin.api.token_cache import MemoryTokenCache, TokenCache
 
 if TYPE_CHECKING:
     import requests
@@ -53,10 +53,12 @@ EXPIRY_MARGIN = (60.0, 180.0)
 THROTTLE_RESTS = (60.0, 610.0, 1810.0)
 #: Seconds for which a process waits for a throttle to end if it has to: well beyond the first two rests.
 PATIENCE = 900.0
-#: Seconds between checks for a token that another machine may have obtained in the meantime.
+#: Seconds between checks for a token that another process may have obtained in the meantime.
 WATCH_INTERVAL = 5.0
-#: Maximum seconds before a machine checks again for another machine's token and then refreshes.
-SETTLE_TIME = 5.0
+#: Maximum seconds by which each process delays what all of them would otherwise do at the same moment.
+SPREAD = 5.0
+#: Seconds, in addition to the request's timeout, for which a lock is held at most.
+LOCK_OVERHEAD = 10.0
 #: Seconds for which no process tries wrong credentials again.
 REFUSAL_LIFETIME = 60.0
 #: Maximum number of tokens replaced in ten minutes because Bigin refuses them. If it refuses all of them,
@@ -192,6 +194,7 @@ class SharedToken:
         self._margin = random.uniform(*EXPIRY_MARGIN)  # noqa: S311 - no secret
         self._thread_lock = threading.Lock()
         self._token: AccessToken | None = None
+        self._refusal: Refusal | None = None
         self._warned = False
 
     def get(self) -> AccessToken:
@@ -208,7 +211,7 @@ class SharedToken:
         if token and self._is_usable(token):
             return token
         with self._thread_lock:
-            return self._use(self._kept_token(rejected=None) or self._refreshed_by_one(None, since))
+            return self._use(self._refreshed_by_one(None, since))
 
     def renew(self, rejected: AccessToken) -> AccessToken:
         """
@@ -236,7 +239,7 @@ class SharedToken:
 
     def _use(self, token: AccessToken) -> AccessToken:
         self._mask(token.value)
-        self._token = token
+        self._token, self._refusal = token, None
         return token
 
     def _is_usable(self, token: AccessToken) -> bool:
@@ -245,51 +248,61 @@ class SharedToken:
     # ---- one refresh for all ----
 
     def _refreshed_by_one(self, rejected: AccessToken | None, since: float) -> AccessToken:
+        """Return the token that one process requests for all; wait as long as the server throttles."""
+        patient_until = since + self._patience
+        while True:
+            answer = self._answer(rejected, since)
+            if isinstance(answer, AccessToken):
+                return answer
+            if not answer.throttled or self._clock.time() >= patient_until:
+                raise answer.as_error(now=self._clock.time())
+            if token := self._watched_token(rejected, until=min(answer.until, patient_until)):
+                return token
+
+    def _answer(self, rejected: AccessToken | None, since: float) -> AccessToken | Refusal:
+        """Return the accounts server's answer: from the cache, or else from a request that serves all."""
         with ExitStack() as stack:
-            kept = self._locked(stack, rejected, since) or self._kept_token(rejected)
-            if kept is None and self._cache.spans_machines:
-                self._clock.sleep(random.uniform(0, SETTLE_TIME))  # noqa: S311 - no secret
-                kept = self._kept_token(rejected)
-            return kept or self._refreshed(rejected, since)
+            return (
+                self._kept_answer(rejected, since)
+                or self._locked(stack, rejected, since)
+                or self._kept_answer(rejected, since)
+                or self._requested(rejected)
+            )
 
-    def _locked(self, stack: ExitStack, rejected: AccessToken | None, since: float) -> AccessToken | None:
+    def _locked(
+        self, stack: ExitStack, rejected: AccessToken | None, since: float
+    ) -> AccessToken | Refusal | None:
         """
-        Let one process of this machine through at a time, or return a token that has arrived meanwhile.
+        Let one process through at a time, or return an answer that has arrived meanwhile.
 
-        A process that waits for longer than a request takes, with no throttle to explain it, is waiting for
-        a frozen process, and passes. So does every process without a working lock: a second refresh is the
-        lesser evil.
+        Whoever holds the lock for longer than a request takes is frozen or dead, and is not waited for. Every
+        process passes without a working lock: a second refresh is the lesser evil.
         """
-        patience = self._timeout + random.uniform(0, SETTLE_TIME)  # noqa: S311 - no secret
-        while patience > 0:
+        patience = self._timeout + LOCK_OVERHEAD + random.uniform(0, SPREAD)  # noqa: S311 - no secret
+        begun = self._clock.monotonic()
+        first_seen: dict[str, float] = {}
+        frozen = None
+        while (now := self._clock.monotonic()) - begun < PATIENCE:
             try:
-                stack.enter_context(self._cache.lock(self._name))
+                stack.enter_context(self._cache.lock(self._name, despite=frozen))
                 return None
-            except TimeoutError:
-                if token := self._kept_token(rejected):
-                    return token
-                if not self._is_throttled(since):
-                    patience -= LOCK_TIMEOUT
-                elif self._clock.time() >= since + self._patience:
-                    return None
+            except TimeoutError as held:
+                if answer := self._kept_answer(rejected, since):
+                    return answer
+                holder = str(held)
+                if now - first_seen.setdefault(holder, self._clock.monotonic()) > patience:
+                    log.warning("No longer waiting for a process that was to refresh the access token.")
+                    frozen = holder
             except Exception as error:
                 self._warn("locked", error)
                 return None
-        self._warn("locked", TimeoutError("another process has not released it"))
+        self._warn("locked", TimeoutError("other processes have not released it"))
         return None
 
-    def _is_throttled(self, since: float) -> bool:
-        """Return whether the holder of the lock may still be waiting for a throttle to end."""
-        now, refusal = self._clock.time(), self._kept_refusal()
-        return (
-            refusal is not None
-            and refusal.throttled > 0
-            and refusal.answers(now=now - SETTLE_TIME, since=since)
-        )
-
-    def _refreshed(self, rejected: AccessToken | None, since: float) -> AccessToken:
-        """Refresh, unless there is a response already; wait as long as the response is a throttle."""
-        if rejected and len(self._recent_renewals()) >= MAX_RENEWALS:
+    def _requested(self, rejected: AccessToken | None) -> AccessToken | Refusal:
+        """Request a token, and cache the answer."""
+        now, renewals, before = self._clock.time(), self._recent_renewals(), self._kept_refusal()
+        if rejected and len(renewals) >= MAX_RENEWALS:
             raise BiginTokenLimitError(
                 f"Bigin has refused {MAX_RENEWALS} new access tokens within ten minutes, so no more are"
                 " requested for now",
@@ -297,32 +310,18 @@ class SharedToken:
                 " makes tokens from the same refresh token: Zoho invalidates the oldest of more than fifteen",
                 retry_after=RENEWAL_WINDOW,
             )
-        patient_until = since + self._patience
-        refusal = self._kept_refusal()
-        while True:
-            if refusal is None or not refusal.answers(now=self._clock.time(), since=since):
-                try:
-                    token = self._requested(rejected)
-                except BiginError as error:
-                    refusal = self._kept_new_refusal(error, before=refusal)
-                else:
-                    if refusal:
-                        self._write(self._refusal_name, {})
-                    return token
-            if not refusal.throttled or self._clock.time() >= patient_until:
-                raise refusal.as_error(now=self._clock.time())
-            other = self._watched_token(rejected, until=min(refusal.until, patient_until))
-            if other:
-                return other
-            refusal = self._kept_refusal() or refusal
-
-    def _requested(self, rejected: AccessToken | None) -> AccessToken:
-        now, renewals = self._clock.time(), self._recent_renewals()
         self._on_request()
-        token = refresh_access_token(self._session, self._credentials, now=now, timeout=self._timeout)
+        try:
+            token = refresh_access_token(self._session, self._credentials, now=now, timeout=self._timeout)
+        except BiginError as error:
+            self._refusal = Refusal.of(error, at=self._clock.time(), before=before)
+            self._write(self._refusal_name, asdict(self._refusal))
+            return self._refusal
         if rejected:
             renewals.append(now)
         self._write(self._name, {"token": asdict(token), "renewals": renewals})
+        if before:
+            self._write(self._refusal_name, {})
         return token
 
     def _recent_renewals(self) -> list[float]:
@@ -332,12 +331,11 @@ class SharedToken:
         return [at for at in times if 0 <= now - at < RENEWAL_WINDOW]
 
     def _watched_token(self, rejected: AccessToken | None, *, until: float) -> AccessToken | None:
-        """Wait, but only until another machine has obtained a token."""
-        # Several machines may wait for the same moment: let one of them be the first.
-        until += random.uniform(0, SETTLE_TIME)  # noqa: S311 - no secret
+        """Wait, but only until another process has obtained a token."""
+        until += random.uniform(0, SPREAD)  # noqa: S311 - no secret
         log.warning(
             "The accounts server is not issuing access tokens for now; waiting for %d s, or until another"
-            " machine has one.",
+            " process has one.",
             until - self._clock.time(),
         )
         while (left := until - self._clock.time()) > 0:
@@ -348,6 +346,13 @@ class SharedToken:
         return None
 
     # ---- the cache ----
+
+    def _kept_answer(self, rejected: AccessToken | None, since: float) -> AccessToken | Refusal | None:
+        """Return the accounts server's last answer, if it is one for this process too."""
+        if token := self._kept_token(rejected):
+            return token
+        refusal = self._kept_refusal()
+        return refusal if refusal and refusal.answers(now=self._clock.time(), since=since) else None
 
     def _kept_token(self, rejected: AccessToken | None) -> AccessToken | None:
         """Return the cached token, if it is usable."""
@@ -366,12 +371,7 @@ class SharedToken:
         try:
             return Refusal(**self._read(self._refusal_name))
         except TypeError:
-            return None  # nothing is cached, or another version wrote it
-
-    def _kept_new_refusal(self, error: BiginError, *, before: Refusal | None) -> Refusal:
-        refusal = Refusal.of(error, at=self._clock.time(), before=before)
-        self._write(self._refusal_name, asdict(refusal))
-        return refusal
+            return self._refusal  # nothing is cached, or another version wrote it
 
     def _read(self, name: str) -> dict[str, Any]:
         try:

@@ -22,23 +22,24 @@ MAX_ENTRY_SIZE = 100_000
 class TokenCache(Protocol):
     """Store text under a name, for every process that may use it."""
 
-    #: Whether other machines also write: there is no lock across machines.
-    spans_machines: bool
-
     def read(self, name: str) -> str | None:
         """Return the text, or None if there is none."""
 
     def write(self, name: str, text: str) -> None:
         """Store the text for all processes."""
 
-    def lock(self, name: str) -> AbstractContextManager[object]:
-        """Keep the machine's other processes away from the name; TimeoutError if one of them has the lock."""
+    def lock(self, name: str, *, despite: str | None = None) -> AbstractContextManager[object]:
+        """
+        Keep all other processes away from the name.
+
+        Entering it raises TimeoutError if another one has the lock. The error's text names the holder.
+
+        :param despite: a holder that is frozen or dead, and no longer counts.
+        """
 
 
 class MemoryTokenCache:
     """Keep each text in this process only."""
-
-    spans_machines = False
 
     def __init__(self) -> None:
         self._texts: dict[str, str] = {}
@@ -51,7 +52,7 @@ class MemoryTokenCache:
         """Replace the text."""
         self._texts[name] = text
 
-    def lock(self, name: str) -> AbstractContextManager[object]:
+    def lock(self, name: str, *, despite: str | None = None) -> AbstractContextManager[object]:
         """Let everyone through: a process has one :class:`SharedToken` for each client."""
         return nullcontext()
 
@@ -62,8 +63,6 @@ class FileTokenCache:
 
     :param directory: a private directory; it is created with mode 0700 when it is first needed.
     """
-
-    spans_machines = False
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -97,36 +96,28 @@ class FileTokenCache:
                 os.unlink(temporary)
             raise
 
-    def lock(self, name: str) -> AbstractContextManager[object]:
-        """Keep the machine's other processes away from the name."""
-        return lock_file(self._made_directory(), name)
+    def lock(self, name: str, *, despite: str | None = None) -> AbstractContextManager[object]:
+        """
+        Keep this machine's other processes away from the name; the lock dies with the process that holds it.
+
+        It cannot be taken from a frozen process, so whoever no longer waits for that one passes without it.
+        """
+        from filelock import FileLock
+
+        path = self._made_directory() / f"{name}.lock"
+        return nullcontext() if despite else FileLock(path, timeout=LOCK_TIMEOUT, mode=0o600)
 
     def _made_directory(self) -> Path:
-        return make_private_directory(self.directory)
+        """
+        Create the directory, closed to other users, if it does not exist.
 
-
-def make_private_directory(directory: Path) -> Path:
-    """
-    Create the directory, closed to other users, if it does not exist.
-
-    :raises PermissionError: if it exists and another user owns it or can write to it.
-    """
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    status = directory.stat()
-    if status.st_uid != os.geteuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise PermissionError(f"{directory} belongs to another user or is open to others")
-    return directory
-
-
-def lock_file(directory: Path, name: str) -> AbstractContextManager[object]:
-    """
-    Lock a name among the processes of this machine; a lock dies with the process that holds it.
-
-    Entering it raises TimeoutError if another process holds it for ``LOCK_TIMEOUT``.
-    """
-    from filelock import FileLock
-
-    return FileLock(directory / f"{name}.lock", timeout=LOCK_TIMEOUT, mode=0o600)
+        :raises PermissionError: if it exists and another user owns it or can write to it.
+        """
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = self.directory.stat()
+        if status.st_uid != os.geteuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise PermissionError(f"{self.directory} belongs to another user or is open to others")
+        return self.directory
 
 
 def _open_at_once(path: str, flags: int) -> int:

@@ -177,7 +177,7 @@ class BiginHook(BaseHook):
             return FixedToken(settings.access_token or "")
         return SharedToken(
             settings.credentials,
-            configured_token_cache(),
+            configured_token_cache(self.clock),
             session=session,
             timeout=settings.timeout,
             clock=self.clock,

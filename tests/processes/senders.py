@@ -13,6 +13,7 @@ import logging
 import os
 import resource
 import sys
+import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,8 @@ class Order:
 
     :param connection: the connection to the sandbox, in the JSON form of ``AIRFLOW_CONN_...`` variables.
     :param cache: ``file`` or ``variable``.
-    :param machines: a directory for each machine; the processes use them in turn.
+    :param directory: of the token cache, if that is ``file``. With ``variable``, the processes share nothing
+        but Airflow's database, as machines do.
     :param record_ids: one for each process.
     :param early: how many processes wait with their access token in hand until a line is read from standard
         input.
@@ -54,7 +56,7 @@ class Order:
     """
 
     connection: dict[str, Any]
-    machines: list[str]
+    directory: str
     record_ids: list[str]
     cache: str = "file"
     early: int = 0
@@ -85,7 +87,7 @@ def credentials_of(connection: dict[str, Any]) -> Credentials:
 
 
 class SandboxTime:
-    """The sandbox's clock, on which waiting takes no time."""
+    """The sandbox's clock, on which waiting takes no time; durations are real."""
 
     def __init__(self, url: str) -> None:
         self._sandbox = SandboxControl(url)
@@ -94,7 +96,7 @@ class SandboxTime:
         return self._sandbox.now()
 
     def monotonic(self) -> float:
-        return self.time()
+        return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
         self._sandbox.advance(seconds)
@@ -155,7 +157,7 @@ def _send(order: Order, number: int, go_on: Gate | None) -> Outcome:
         session = new_session()
         tokens = SharedToken(
             credentials_of(order.connection),
-            _cache(order.cache, Path(order.machines[number % len(order.machines)])),
+            _cache(order.cache, order.directory),
             session=session,
             timeout=30,
             clock=clock,
@@ -170,12 +172,12 @@ def _send(order: Order, number: int, go_on: Gate | None) -> Outcome:
     return outcome
 
 
-def _cache(kind: str, machine: Path) -> TokenCache:
+def _cache(kind: str, directory: str) -> TokenCache:
     if kind == "file":
-        return FileTokenCache(machine)
+        return FileTokenCache(Path(directory))
     from airflow_provider_bigin.hooks.token_cache import VariableTokenCache
 
-    return VariableTokenCache(machine)
+    return VariableTokenCache()
 
 
 def _prepare_airflow() -> None:
@@ -187,7 +189,7 @@ def _prepare_airflow() -> None:
     table = Variable.__table__
     referred = [key.column.table for key in table.foreign_keys]
     table.metadata.create_all(settings.engine, tables=[table, *referred])
-    _cache("variable", Path()).read("any")  # import and prepare what each process would otherwise
+    _cache("variable", "").read("any")  # import and prepare what each process would otherwise
     settings.engine.dispose()
 
 

@@ -26,21 +26,19 @@ HOUR = 3600
 class Registry:
     """A cache that machines share, like an Airflow Variable."""
 
-    spans_machines = True
-
     def __init__(self):
         self.texts = {}
         self.read = self.texts.get
         self.write = self.texts.__setitem__
 
-    def lock(self, name):
+    def lock(self, name, *, despite=None):
         return nullcontext()
 
 
 class Unlocked(FileTokenCache):
     """The files of this machine as another machine sees them."""
 
-    def lock(self, name):
+    def lock(self, name, *, despite=None):
         return nullcontext()
 
 
@@ -309,7 +307,6 @@ def used_cache(process, sandbox):
 
 @pytest.fixture(autouse=True)
 def brief_looks(monkeypatch):
-    monkeypatch.setattr("airflow_provider_bigin.api.access_token.LOCK_TIMEOUT", 0.05)
     monkeypatch.setattr("airflow_provider_bigin.api.token_cache.LOCK_TIMEOUT", 0.05)
 
 
@@ -329,31 +326,42 @@ def test_who_waits_behind_a_frozen_process_takes_the_token_that_comes(
 def test_nobody_waits_behind_a_frozen_process_for_longer_than_a_request_takes(
     process, sandbox, used_cache, frozen_holder, monkeypatch
 ):
-    monkeypatch.setattr("airflow_provider_bigin.api.access_token.SETTLE_TIME", 0.1)
+    monkeypatch.setattr("airflow_provider_bigin.api.access_token.LOCK_OVERHEAD", 0.1)
+    monkeypatch.setattr("airflow_provider_bigin.api.access_token.SPREAD", 0.1)
     begun = time.monotonic()
     assert process(timeout=0.3).get().value
     assert time.monotonic() - begun < 2
     assert sandbox.counts()["token"] == 2
 
 
-def test_who_waits_behind_one_that_waits_for_a_throttle_to_end_waits_too(
-    process, sandbox, cache, used_cache, frozen_holder, monkeypatch
+def test_a_throttled_server_is_left_in_peace_without_the_lock(
+    process, sandbox, cache, clock, used_cache, frozen_holder
 ):
-    monkeypatch.setattr("airflow_provider_bigin.api.access_token.SETTLE_TIME", 0.1)
     sandbox.throttle_tokens(24 * HOUR)
-    with pytest.raises(errors.BiginTokenLimitError) as refusal:
-        process(cache=Unlocked(cache.directory), patience=0.0).get()
-    assert 0 < refusal.value.retry_after <= 60
-    with pytest.raises(errors.BiginTokenLimitError):
-        process(patience=0.0).get()  # waits for nobody
-    sandbox.throttle_tokens(0)
-    with ThreadPoolExecutor(1) as thread:
-        token = thread.submit(process(timeout=0.1).get)
-        time.sleep(1)
-        assert not token.done()
-        sandbox.advance(70)
-        assert token.result(timeout=10).value
-    assert sandbox.counts()["token"] == 3
+    for one in (process(cache=Unlocked(cache.directory), patience=0.0), process(patience=0.0)):
+        with pytest.raises(errors.BiginTokenLimitError) as refusal:
+            one.get()
+        assert 0 < refusal.value.retry_after <= 60
+    assert clock.waited == []
+    assert sandbox.counts()["token"] == 2
+
+
+def test_nobody_has_the_lock_while_a_throttle_lasts(process, sandbox, cache, clock):
+    tried = []
+
+    class TryingTheLock:
+        time = clock.time
+        monotonic = clock.monotonic
+
+        def sleep(self, seconds):
+            with cache.lock(one._name):
+                tried.append(seconds)
+            clock.sleep(seconds)
+
+    sandbox.throttle_tokens(20)
+    one = process(clock=TryingTheLock())
+    assert one.get().value
+    assert sum(tried) >= 20
 
 
 # ---- a cache that does not work ----
