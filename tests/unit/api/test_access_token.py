@@ -215,6 +215,17 @@ def test_a_throttled_server_is_left_in_peace_by_those_who_come_later(process, sa
     assert sandbox.counts()["token"] <= 4
 
 
+def test_a_cache_that_forgets_costs_a_throttled_server_nothing(process, sandbox):
+    class Forgetful(Registry):
+        def __init__(self):
+            self.read = self.write = lambda *args: None
+
+    sandbox.throttle_tokens(24 * HOUR)
+    with pytest.raises(errors.BiginTokenLimitError):
+        process(cache=Forgetful()).get()
+    assert sandbox.counts()["token"] == 3
+
+
 def test_a_throttle_that_is_over_is_forgotten(process, sandbox, clock):
     for _ in range(3):
         sandbox.throttle_tokens(20)
@@ -324,14 +335,26 @@ def test_who_waits_behind_a_frozen_process_takes_the_token_that_comes(
 
 
 def test_nobody_waits_behind_a_frozen_process_for_longer_than_a_request_takes(
-    process, sandbox, used_cache, frozen_holder, monkeypatch
+    process, sandbox, used_cache, frozen_holder, monkeypatch, caplog
 ):
     monkeypatch.setattr("airflow_provider_bigin.api.access_token.LOCK_OVERHEAD", 0.1)
     monkeypatch.setattr("airflow_provider_bigin.api.access_token.SPREAD", 0.1)
     begun = time.monotonic()
     assert process(timeout=0.3).get().value
     assert time.monotonic() - begun < 2
+    assert caplog.text.count("No longer waiting") == 1
     assert sandbox.counts()["token"] == 2
+
+
+def test_nobody_waits_for_ever_for_a_lock_that_others_take_in_turns(process, sandbox, clock, caplog):
+    class AlwaysTaken(Registry):
+        def lock(self, name, *, despite=None):
+            clock.sleep(60)
+            raise TimeoutError(f"holder {len(clock.waited)}")
+
+    assert process(cache=AlwaysTaken()).get().value
+    assert sum(clock.waited) == 900
+    assert "could not be locked (other processes have not released it)" in caplog.text
 
 
 def test_a_throttled_server_is_left_in_peace_without_the_lock(

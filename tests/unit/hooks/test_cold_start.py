@@ -204,7 +204,7 @@ def test_sixty_machines_that_start_together_make_one_request():
     assert len(world.requests) == 1
     assert world.claims == []
     # What docs/explanation/authentication.md says.
-    assert max(machine.done_at for machine in machines) < 10
+    assert max(machine.done_at for machine in machines) < 14
     assert world.calls["read"] < 12 * 60
     assert world.calls["write"] < 5
 
