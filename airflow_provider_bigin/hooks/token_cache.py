@@ -120,7 +120,7 @@ class VariableTokenCache:
                 raise TimeoutError(holder)
         try:
             set_database_variable(key, own, description=CLAIM_DESCRIPTION)
-        except Exception:  # before Airflow 3.3, also if others write at the same moment
+        except Exception:  # before Airflow 3.1, also if others write at the same moment
             if get_database_variable(key) in (None, despite):
                 raise
         is_in_time = self._clock.monotonic() - begun < CONFIRM_TIME

@@ -42,7 +42,7 @@ class World:
     """
     Airflow's Variables, Zoho's accounts server, and the time.
 
-    :param refuses_overlaps: whether Airflow refuses one of two writes at the same moment, as before 3.3.
+    :param refuses_overlaps: whether Airflow refuses one of two writes at the same moment, as before 3.1.
     :param slowness: maximum seconds of half a call to Airflow.
     :param answer: called with the time for each request; may raise an error.
     """
