@@ -11,11 +11,19 @@ import logging
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from math import ceil, floor
 from typing import ClassVar, NamedTuple, TypeVar
 
 from airflow_provider_bigin.api.client import BiginClient
-from airflow_provider_bigin.api.emails import SCHEDULED_VIEW, VIEWS, Email, EmailList, list_emails
+from airflow_provider_bigin.api.emails import (
+    SCHEDULED_VIEW,
+    VIEWS,
+    Email,
+    EmailList,
+    email_pages,
+    list_emails,
+)
 from airflow_provider_bigin.api.errors import BiginError
 from airflow_provider_bigin.api.mail import Mail
 from airflow_provider_bigin.api.records import RecordRef
@@ -39,6 +47,12 @@ CLOCK_TOLERANCE = 5.0
 MAX_WAIT = 4600.0
 #: Seconds, in either direction, by which our clock may differ from Bigin's if that cannot be read.
 CLOCK_SKEW = 300.0
+#: How far back, in seconds, a mail counts as recent; and the maximum number of pages and mails read, and of
+#: seconds spent, to find one.
+RECENT = 900.0
+RECENT_PAGES = 10
+RECENT_MAILS = 10
+RECENT_TIME = 10.0
 
 
 @dataclass(frozen=True)
@@ -286,6 +300,35 @@ def unread(error: BiginError) -> Verdict:
     if error.retryable:
         return Unreadable(error)
     return InDoubt(f"its record's e-mails cannot be read: {error}")
+
+
+def find_recent(client: BiginClient, record: RecordRef, mail: Mail, marker: Marker) -> str | None:
+    """
+    Return the id of a recent e-mail of a record that carries a marker, or None if none is seen.
+
+    This is quick, but no proof that there is none: in a busy record, not all mails are looked at.
+
+    :param mail: the mail that would carry the marker; those with its subject are looked at first.
+    :raises BiginError: if the e-mails cannot be read, or not in time.
+    """
+    from airflow_provider_bigin.api.deadline import time_limit
+
+    since, subject = client.clock.time() - RECENT, client.outgoing(mail).subject
+    views = (SCHEDULED_VIEW, *VIEWS) if mail.scheduled_time else VIEWS
+    with time_limit(RECENT_TIME):
+        pages = islice(email_pages(client, record, views=views, horizon=since), RECENT_PAGES)
+        recent = [
+            email
+            for page in pages
+            for email in page.emails
+            if email.is_sent and email.message_id and (email.time is None or email.time >= since)
+        ]
+        recent.sort(key=lambda email: email.subject != subject)
+        for email in recent[:RECENT_MAILS]:
+            content = _content(client, record, email.message_id or "")
+            if content and marker in find_markers(content, marker.task):
+                return email.message_id
+    return None
 
 
 def bigin_time(client: BiginClient) -> float:

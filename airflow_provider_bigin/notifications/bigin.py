@@ -20,12 +20,21 @@ if TYPE_CHECKING:
     import jinja2
     from airflow.sdk import Context
 
+    from airflow_provider_bigin.api.mail import Mail
+    from airflow_provider_bigin.api.records import RecordRef
+    from airflow_provider_bigin.delivery.identity import Marker
     from airflow_provider_bigin.delivery.message import Draft
+    from airflow_provider_bigin.hooks.bigin import BiginHook
+    from airflow_provider_bigin.notifications.default_mail import Event
 
 log = logging.getLogger(__name__)
 
 #: The arguments of Airflow 2's ``sla_miss_callback``.
 SLA_MISS = ("dag", "task_list", "blocking_task_list", "slas", "blocking_tis")
+#: What templates show as the exception if the context has none, as after the loss of a task's process.
+NO_EXCEPTION = "no exception is known"
+#: What this process has sent: Airflow may call again within milliseconds, before Bigin lists the mail.
+_sent: dict[Marker, str] = {}
 
 
 class BiginNotifier(BaseNotifier):
@@ -62,6 +71,8 @@ class BiginNotifier(BaseNotifier):
     :param files: paths of files to upload and attach. (templated)
     :param images: paths of images that the content shows, by name. (templated)
     :param bigin_conn_id: id of the connection. (templated)
+    :param check_sent: after a failure, send nothing if the record's e-mails of the last minutes show that
+        this notification was already sent: Airflow may call a callback twice. Only for ``html`` mails.
     """
 
     template_fields: Sequence[str] = (*MAIL_FIELDS, "bigin_conn_id")
@@ -85,6 +96,7 @@ class BiginNotifier(BaseNotifier):
         files: Sequence[str | os.PathLike[str]] | str | None = None,
         images: Mapping[str, str | os.PathLike[str]] | None = None,
         bigin_conn_id: str = "bigin_default",
+        check_sent: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)  # Airflow 3.1 and later: the context, for notifiers that are awaited
@@ -104,6 +116,9 @@ class BiginNotifier(BaseNotifier):
         self.files = files
         self.images = images
         self.bigin_conn_id = bigin_conn_id
+        self.check_sent = check_sent
+        #: What a rendered copy was made from.
+        self._template: BiginNotifier | None = None
 
     def __call__(self, *args: Any) -> None:
         """
@@ -140,26 +155,51 @@ class BiginNotifier(BaseNotifier):
         """
         from airflow_provider_bigin.api.records import RecordSearch
         from airflow_provider_bigin.compose.messages import Completion
+        from airflow_provider_bigin.delivery.identity import with_marker
         from airflow_provider_bigin.hooks.bigin import BiginHook
+        from airflow_provider_bigin.notifications.default_mail import read_context
 
-        draft = self._draft(context)
+        event = read_context(context)
+        draft = self._draft(event)
         hook = BiginHook(self.bigin_conn_id)
         if isinstance(draft.record, RecordSearch) and hook.settings.default_record:
             draft = replace(draft, record=hook.settings.default_record)
-        message = Completion(hook)(draft)
-        hook.post_mail(message.record, message.mail)
+        completion = Completion(hook)
+        marker = self._marker(event) if self.check_sent else None
+        if marker and _was_sent(hook, completion.locate(draft.record), draft.mail, marker):
+            return
+        message = completion(draft)
+        if marker:
+            sent = hook.post_mail(message.record, with_marker(message.mail, marker))
+            _sent[marker] = sent.message_id
+        else:
+            hook.post_mail(message.record, message.mail)
 
     async def async_notify(self, context: Context) -> None:
         """Send the mail from a thread; otherwise like :meth:`notify`."""
         await in_thread(self.notify, context)
 
-    def _draft(self, context: Context) -> Draft:
+    def _marker(self, event: Event) -> Marker | None:
+        """
+        Return what identifies the mail of this notifier about a failure, however often it is called for it.
+
+        This is made from the arguments before they are rendered, because only one of the calls may know the
+        exception.
+        """
+        from airflow_provider_bigin.delivery.identity import Marker, send_half, task_half
+
+        if not event.failure:
+            return None
+        arguments = [repr(getattr(self._template or self, name)) for name in self.template_fields]
+        return Marker(task_half(("notification", *event.failure)), send_half(*arguments))
+
+    def _draft(self, event: Event) -> Draft:
         from airflow_provider_bigin.api.text import encodable
         from airflow_provider_bigin.compose.arguments import compose_draft, mail_arguments
         from airflow_provider_bigin.compose.attachments import read_files, read_images
-        from airflow_provider_bigin.notifications.default_mail import as_html, as_text, read_context
+        from airflow_provider_bigin.notifications.default_mail import as_html, as_text
 
-        fields, event = mail_arguments(self), read_context(context)
+        fields = mail_arguments(self)
         if self.subject is None:
             fields["subject"] = event.subject
         if self.content is None:
@@ -177,6 +217,7 @@ class BiginNotifier(BaseNotifier):
         Airflow renders notifiers in place, so one shared by several tasks would keep the first one's text.
         """
         notifier = copy.copy(self)
+        notifier._template = self
         notifier.render_template_fields(context)
         return notifier
 
@@ -191,13 +232,37 @@ class BiginNotifier(BaseNotifier):
         """
         Read ``content`` from its template file, then render.
 
-        ``template_ext`` has no effect in notifiers.
+        ``template_ext`` has no effect in notifiers. An alert must not fail over what Airflow does not tell.
         """
         from airflow_provider_bigin.compose.content import read_content
 
         if parent is self and isinstance(self.content, str):
             self.content = read_content(self.content, jinja_env)
+        jinja_env.globals.setdefault("exception", NO_EXCEPTION)
         super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
+
+
+def _was_sent(hook: BiginHook, record: RecordRef, mail: Mail, marker: Marker) -> bool:
+    """Return whether a mail with this marker was sent; False if that cannot be found out."""
+    from airflow_provider_bigin.delivery.lookup import find_recent
+
+    message_id = _sent.get(marker)
+    if not message_id and mail.mail_format == "html":
+        try:
+            message_id = find_recent(hook.get_conn(), record, mail, marker)
+        except Exception as error:  # whatever is wrong, people must hear of the failure
+            log.warning(
+                "The notification is sent although it may have been sent before: the e-mails of %s cannot be"
+                " read: %s",
+                record,
+                error,
+            )
+    if message_id:
+        log.info(
+            "The notification is not sent again: Airflow has reported this failure before (message_id %s).",
+            message_id,
+        )
+    return message_id is not None
 
 
 def _log_error(error: Exception) -> None:

@@ -24,6 +24,8 @@ COLORS = {
     "waiting for an answer": "#9a6700",
 }
 OTHER_COLOR = "#475467"
+#: The states of a task or a DAG that has failed.
+FAILURES = ("failed", "up for retry")
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,8 @@ class Event:
     What happened, as a person wants to read it.
 
     ``facts`` are labels and values, in the order in which they are shown. ``link`` leads to more, and
-    ``link_text`` is its text.
+    ``link_text`` is its text. ``failure`` identifies a failure, however often Airflow reports it; it is empty
+    if nothing failed.
     """
 
     subject: str
@@ -42,6 +45,7 @@ class Event:
     exception: str
     link: str
     link_text: str
+    failure: tuple[str | int, ...]
 
     @property
     def color(self) -> str:
@@ -83,6 +87,7 @@ def read_context(context: Mapping[str, Any]) -> Event:
         exception=_exception_text(context.get("exception")),
         link=question_url or log_url or (dag_run_url(dag_id, run_id) if dag_id and run_id else ""),
         link_text="Answer" if question_url else "Open the log" if log_url else "Open the run",
+        failure=_failure(context, ti, dag_id, run_id, state),
     )
 
 
@@ -129,7 +134,30 @@ def _state(context: Mapping[str, Any], ti: Any) -> str:
     if _is_about_dag(context):
         return "success" if context["reason"] == "success" else "failed"
     state = _get(ti, "state")
+    if ti is not None and state is None:
+        # Airflow 3's DAG processor, which only calls for tasks that failed without a word, does not pass it.
+        return "up for retry" if _has_retries_left(ti) else "failed"
     return _text(getattr(state, "value", state)).replace("_", " ")
+
+
+def _has_retries_left(ti: Any) -> bool:
+    number, max_tries = _get(ti, "try_number"), _get(ti, "max_tries")
+    return isinstance(number, int) and isinstance(max_tries, int) and number <= max_tries
+
+
+def _failure(
+    context: Mapping[str, Any], ti: Any, dag_id: str, run_id: str, state: str
+) -> tuple[str | int, ...]:
+    """Return what identifies a failure; empty if it is none, or Airflow says too little to identify it."""
+    if state not in FAILURES:
+        return ()
+    which: list[Any] = [dag_id, run_id]
+    if ti is None:
+        which += [_get(context.get("dag_run"), "clear_number")]  # a run that is cleared may fail again
+    else:
+        map_index = _get(ti, "map_index")
+        which += [_get(ti, "task_id"), -1 if map_index is None else map_index, _get(ti, "try_number")]
+    return () if None in which or "" in which else (*which, state)
 
 
 def _try(ti: Any) -> str:

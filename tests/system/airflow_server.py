@@ -228,7 +228,12 @@ class Run:
 
     def process(self, task_id: str) -> psutil.Process:
         """Return the process of a running task; its parent is the supervisor that sends heartbeats."""
-        return psutil.Process(self.wait_for_task(task_id, "running")["pid"])
+
+        def pid() -> int | None:  # which Airflow 2 knows only some time after the state
+            found = self.task(task_id)
+            return found["pid"] if found["state"] == "running" else None
+
+        return psutil.Process(wait_for(f"task {task_id} of {self} has a process", pid, timeout=60))
 
     def xcom(self, task_id: str, key: str = "return_value", map_index: int = -1) -> Any:
         """Return what a task has pushed, or None."""

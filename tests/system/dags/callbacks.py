@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime, timedelta
 
 from airflow_provider_bigin.notifications.bigin import BiginNotifier
@@ -40,3 +41,12 @@ with DAG("telling_nobody", schedule=None, start_date=datetime(2026, 1, 1)):
         raise ValueError("no orders")
 
     fail_alone()
+
+with DAG("losing_its_task", schedule=None, start_date=datetime(2026, 1, 1), on_failure_callback=tell_of_dag):
+
+    @task(on_failure_callback=tell)
+    def wait() -> None:
+        """Wait to be killed."""
+        time.sleep(600)
+
+    wait()

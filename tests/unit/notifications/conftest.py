@@ -6,6 +6,15 @@ from typing import Any
 import pytest
 from airflow import DAG
 
+from airflow_provider_bigin.notifications import bigin
+
+
+@pytest.fixture(autouse=True)
+def forget() -> Any:
+    """Return a function that makes this process forget what it has sent, as if it were another process."""
+    bigin._sent.clear()
+    return bigin._sent.clear
+
 
 @pytest.fixture
 def make_context() -> Any:

@@ -54,6 +54,13 @@ def test_a_mapped_task_that_will_be_retried(make_context):
     assert ("Try", "1 of 3") in event.facts
 
 
+@pytest.mark.parametrize(("try_number", "state"), [(2, "up for retry"), (3, "failed")])
+def test_a_task_whose_state_airflow_does_not_pass(make_context, try_number, state):
+    context = make_context(try_number=try_number, max_tries=2)
+    del context["ti"].state
+    assert read_context(context).subject == f"[Airflow] report.load: {state}"
+
+
 @pytest.mark.parametrize(
     ("reason", "state", "shown"),
     [
