@@ -285,7 +285,8 @@ def _configuration(home: Path, port: int) -> dict[str, str]:
         options["core"]["simple_auth_manager_all_admins"] = True
         # All components need the same secret, whatever order they start in.
         options["api_auth"] = {
-            "jwt_secret": "a secret of at least 64 bytes, as Airflow's HS512 signatures want it"
+            "jwt_secret": "a secret of at least 64 bytes, as Airflow's HS512 signatures want it",
+            "jwt_issuer": "system tests",  # PyJWT takes no None, which Airflow 3.0 passes if it is not set
         }
     else:
         options["scheduler"]["scheduler_zombie_task_threshold"] = HEARTBEAT_TIMEOUT
