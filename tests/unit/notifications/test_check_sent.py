@@ -141,8 +141,8 @@ def test_a_run_may_fail_again_once_it_is_cleared(tell, make_context):
     assert tell(*failures) == 2
 
 
-def test_a_run_of_which_airflow_says_too_little(tell):
-    minimal = {"run_id": RUN["run_id"], "reason": "task_failure"}
+def test_a_run_of_which_airflow_says_too_little(tell, make_context):
+    minimal = {"dag": make_context()["dag"], "run_id": RUN["run_id"], "reason": "task_failure"}
     assert tell(minimal, minimal) == 2
 
 
