@@ -71,8 +71,8 @@ class BiginNotifier(BaseNotifier):
     :param files: paths of files to upload and attach. (templated)
     :param images: paths of images that the content shows, by name. (templated)
     :param bigin_conn_id: id of the connection. (templated)
-    :param check_sent: after a failure, send nothing if the record's e-mails of the last minutes show that
-        this notification was already sent: Airflow may call a callback twice. Only for ``html`` mails.
+    :param check_sent: after a failure, send nothing if this process, or the record's e-mails of the last
+        minutes, show that this notification was already sent: Airflow may call a callback twice.
     """
 
     template_fields: Sequence[str] = (*MAIL_FIELDS, "bigin_conn_id")
