@@ -127,12 +127,14 @@ class BiginNotifier(BaseNotifier):
         :param args: the context; or, from Airflow 2's ``sla_miss_callback``, what it passes instead.
         :raises Exception: whatever went wrong, unless the notification was about a failure.
         """
+        from airflow_provider_bigin.notifications.default_mail import is_about_failure
+
         context: Any = args[0] if len(args) == 1 else dict(zip(SLA_MISS, args, strict=False))
         try:
             self._rendered(context).notify(context)
         except Exception as error:
             _log_error(error)
-            if context.get("exception") is None:
+            if not is_about_failure(context):
                 raise
 
     def __await__(self) -> Generator[Any, None, None]:

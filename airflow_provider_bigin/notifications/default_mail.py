@@ -91,6 +91,11 @@ def read_context(context: Mapping[str, Any]) -> Event:
     )
 
 
+def is_about_failure(context: Mapping[str, Any]) -> bool:
+    """Return whether a task or a DAG has failed; the DAG processor and DAGs pass no exception."""
+    return context.get("exception") is not None or read_context(context).state in FAILURES
+
+
 def as_html(event: Event) -> str:
     """Write the mail in HTML."""
     return _html_template().render(event=event)

@@ -170,6 +170,16 @@ def test_a_notification_that_fails_does_not_stand_before_the_failure(
     assert why.lower() in record.getMessage().lower()
 
 
+@pytest.mark.parametrize(
+    "failure", [{"state": None}, {"state": "failed"}, {"reason": "task_failure"}], ids=["lost", "task", "DAG"]
+)
+def test_after_a_failure_without_an_exception_its_own_is_not_raised(
+    hook, sandbox, make_context, caplog, failure
+):
+    BiginNotifier(to="nobody@example.org")(make_context(exception=None, **failure))
+    assert "no record has the address" in caplog.text
+
+
 def test_without_a_failure_to_tell_its_own_is_raised(hook, sandbox, make_context):
     notifier = BiginNotifier(to="nobody@example.org")
     with pytest.raises(BiginError, match="no record"):
