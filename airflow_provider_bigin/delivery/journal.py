@@ -526,8 +526,12 @@ class Journal:
         self._persist(self._ask_once, failure="Airflow does not say whether it still wants this try")
 
     def _ask_once(self) -> None:
+        began = self._clock.monotonic()
         self._attempt.ensure_wanted()
-        self._asked_at = self._clock.monotonic()
+        now = self._clock.monotonic()
+        if now - began > LEASE:  # it may have waited for this process to wake up
+            raise TimeoutError("Airflow's answer is too old")
+        self._asked_at = now
 
     def _may_pass(self, error: BaseException) -> bool:
         """Return whether a write may be repeated; never repeat it if this try was replaced."""

@@ -39,6 +39,8 @@ class Airflow:
 
     :ivar failing: the error that each write raises, until the clock reaches ``fails_until``.
     :ivar is_wanted: whether it says that the try is still wanted.
+    :ivar freezes_for: for how many seconds the worker freezes before it reads the next answer to that; then
+        the try is wanted no more.
     """
 
     clock: Clock
@@ -47,6 +49,7 @@ class Airflow:
     failing: Exception | None = None
     fails_until: float = float("inf")
     is_wanted: bool = True
+    freezes_for: float = 0.0
     questions: int = 0
 
     def get(self, key: str) -> Any:
@@ -64,6 +67,9 @@ class Airflow:
         self.questions += 1
         if not self.is_wanted:
             raise BiginStaleAttemptError("given up")
+        if self.freezes_for:
+            self.clock.now += self.freezes_for
+            self.freezes_for, self.is_wanted = 0.0, False
 
     def _change(self, key: str) -> None:
         if self.failing and self.clock.now < self.fails_until:

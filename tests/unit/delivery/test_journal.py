@@ -478,6 +478,22 @@ class TestLease:
         with pytest.raises(BiginStaleAttemptError):
             journal.ensure_postable(("c", 0))
 
+    @pytest.mark.parametrize("kind", ["store", "variables", "none"], indirect=True)
+    def test_an_answer_that_waited_for_a_frozen_worker_is_not_believed(self, begin, airflow, clock):
+        journal, _ = begin()
+        announce(journal, "a")
+        clock.now += 2
+        airflow.freezes_for = 600
+        with pytest.raises(BiginStaleAttemptError):
+            journal.ensure_postable(("a", 0))
+
+    def test_one_that_takes_some_seconds_is(self, begin, airflow, clock):
+        journal, _ = begin()
+        announce(journal, "a")
+        clock.now += 2
+        airflow.freezes_for = LEASE - 3
+        journal.ensure_postable(("a", 0))
+
     def test_writes_that_take_longer_than_the_lease_post_nothing(self, begin, airflow, clock, monkeypatch):
         journal, _ = begin()
         keep = airflow.set
@@ -503,6 +519,17 @@ class TestComplete:
         with pytest.raises(BiginStaleAttemptError):
             journal.complete()
         assert not begin(2)[1].is_complete
+
+    def test_an_answer_that_waited_for_a_frozen_worker_is_not_believed(self, begin, airflow):
+        """It would make a clear of the task, which has failed, send everything again."""
+        journal, first = begin()
+        send(journal, "a")
+        airflow.freezes_for = 600
+        with pytest.raises(BiginStaleAttemptError):
+            journal.complete()
+        airflow.is_wanted = True
+        _, go = begin(2, max_tries=4, clear_number=1)
+        assert (go.id, opened(go)) == (first.id, ["a"])
 
     def test_one_that_cannot_be_written_leaves_the_go_to_the_next_clear(self, begin, airflow, caplog):
         journal, first = begin()
