@@ -7,7 +7,7 @@ Airflow renders what ``expand_kwargs`` takes from an upstream task, so a contact
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 
@@ -23,6 +23,21 @@ def has_reference(value: Any) -> bool:
     if isinstance(value, (list, tuple, set)):
         return any(has_reference(item) for item in value)
     return is_reference(value)
+
+
+def with_outputs(value: Any, resolve: Callable[[Any], Any]) -> Any:
+    """
+    Replace the references in a value to outputs of other tasks, and render nothing.
+
+    :param resolve: returns the output that a reference refers to.
+    """
+    if not has_reference(value):
+        return value
+    if isinstance(value, Mapping):
+        return {key: with_outputs(item, resolve) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set)):
+        return [with_outputs(item, resolve) for item in value]
+    return resolve(value)
 
 
 def mapped_from_upstream(task: Any, map_index: int | None, names: Iterable[str]) -> set[str]:

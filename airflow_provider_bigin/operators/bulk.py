@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_bigin.api.errors import BiginConfigurationError
 from airflow_provider_bigin.compose.arguments import MAIL_FIELDS
-from airflow_provider_bigin.compose.upstream import is_reference
+from airflow_provider_bigin.compose.upstream import is_reference, with_outputs
 from airflow_provider_bigin.operators.base import BiginMailOperator, ending_the_try
 from airflow_provider_bigin.operators.results import FAIL_ON, FailOn
 
@@ -287,11 +287,15 @@ class BiginBulkSendMailOperator(BiginMailOperator):
         """
         Leave out what is not rendered up front.
 
-        These are the templates rendered for each row, a list of rows, which is data, and a callable, which
-        is called once.
+        These are the templates rendered for each row, a list of rows, which is data in which only outputs of
+        other tasks are replaced, and a callable, which is called once.
         """
         rendered = super()._fields_to_render(template_fields, context, jinja_env)
         left = {"subject", "content"}
         if isinstance(self.mails, (list, tuple)) or callable(self.mails):
             left.add("mails")
+        if "mails" in rendered:
+            self.mails = with_outputs(
+                self.mails, lambda output: self.render_template(output, context, jinja_env)
+            )
         return [name for name in rendered if name not in left]

@@ -49,6 +49,8 @@ def test_no_value_of_another_task_is_rendered(run_dag, sandbox, tmp_path, monkey
     assert mails["bulk"]["content"].startswith(EVIL)
     assert mails["bulk"]["subject"] == "bulk 42"
     assert mails["bulkdirect"]["content"].startswith(EVIL)
+    assert mails["bulknested"]["subject"] == EVIL
+    assert mails["bulknested"]["content"].startswith(f"{EVIL} {{{{ 6 * 7 }}}}")
     copied = sorted((mail["cc"][0] for mail in sent_to(sandbox, "among")), key=lambda cc: cc["email"])
     assert copied == [{"email": "42@example.org"}, {"email": "cc@example.org", "user_name": EVIL}]
     assert mails["later"]["content"].startswith(EVIL)

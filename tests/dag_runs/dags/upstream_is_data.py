@@ -166,6 +166,15 @@ with DAG("upstream_is_data", schedule=None, default_args={"reply_to": "team{{ 21
         content=text,
     )
 
+    BiginBulkSendMailOperator(
+        task_id="bulknested",
+        mails=[
+            {"record_id": ADA, "to": "bulknested@example.org", "name": text, "more": (text, "{{ 6 * 7 }}")}
+        ],
+        subject="{{ mail.name }}",
+        content="{{ mail.more | join(' ') | safe }}",
+    )
+
     # names of files
     mail("minutes").expand_kwargs(rows("minutes", content="board_minutes.txt"))
     root = os.environ.get("FILES_ROOT", "/nowhere")
