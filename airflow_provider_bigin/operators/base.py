@@ -190,8 +190,10 @@ class BiginMailOperator(BiginOperator):
         self._refuse_to_ask_in_vain()
         if not isinstance(self.ask_timeout, timedelta):
             raise BiginConfigurationError(f"ask_timeout: {self.ask_timeout!r} must be a timedelta")
-        if not all(isinstance(user, Mapping) and {"id", "name"} <= {*user} for user in self.ask_users):
-            raise BiginConfigurationError('ask_users: each must be {"id": ..., "name": ...}')
+        if not isinstance(self.ask_users, Sequence) or not all(
+            isinstance(user, Mapping) and {"id", "name"} <= {*user} for user in self.ask_users
+        ):
+            raise BiginConfigurationError('ask_users: it must be a list of {"id": ..., "name": ...}')
 
     def _refuse_to_ask_in_vain(self) -> None:
         if self.on_unknown_outcome == "ask" and not can_ask_people():

@@ -265,8 +265,11 @@ class BiginBulkSendMailOperator(BiginMailOperator):
         # The DAG's environment, but never the one that turns text into Python objects.
         dag = self.get_dag()
         environment = dag.get_template_env(force_sandboxed=True) if dag else self.get_template_env()
+        written = {"subject": self.subject, "content": self.content}
         sources = {
-            name: getattr(self, name) for name in ("subject", "content") if name not in self.from_upstream
+            name: "" if source is None else str(source)
+            for name, source in written.items()
+            if name not in self.from_upstream
         }
         if "content" in sources:
             sources["content"] = read_content(sources["content"], environment)

@@ -187,7 +187,9 @@ class TestQuestion:
         assert asked == []
 
     @pytest.mark.parametrize(
-        "arguments", [{"ask_timeout": 60}, {"ask_users": ["ada"]}, {"ask_users": [{"id": "1"}]}], ids=str
+        "arguments",
+        [{"ask_timeout": 60}, {"ask_users": ["ada"]}, {"ask_users": [{"id": "1"}]}, {"ask_users": None}],
+        ids=str,
     )
     def test_what_cannot_be_asked_is_refused_before_the_first_request(
         self, make_instance, sandbox, arguments

@@ -366,6 +366,12 @@ class TestMails:
         assert sandbox.mails()[0]["content"].startswith("<i>&lt;x&gt;</i>")
         assert sandbox.mails()[0]["subject"] == "12"
 
+    @pytest.mark.parametrize(("given", "sent"), [(None, None), (2026, "2026")], ids=str)
+    def test_a_subject_and_content_that_are_no_text(self, make_instance, sandbox, given, sent):
+        rows = [{"record_id": ADA, "to": "a@example.org", "content": "Hi"}]
+        make_instance(rows, subject=given, content=given).run()
+        assert sandbox.mails()[0]["subject"] == sent
+
     def test_a_row_without_a_value_of_the_template_fails(self, make_task, sandbox, store):
         from airflow import DAG
 
