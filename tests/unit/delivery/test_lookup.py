@@ -245,9 +245,13 @@ class TestLook:
         assert sandbox.now() > suspect.window[1]
         assert len(clock.waited) <= 5
 
-    @pytest.mark.parametrize("until", [4e9, 0.0])
-    def test_a_window_delays_a_look_by_a_timeout_at_most(self, client, sandbox, suspect, clock, until):
-        settle(client, {"a": suspect._replace(window=(suspect.window[0], until))}, Scene(DIGESTS, TASK))
+    @pytest.mark.parametrize(("until", "verdict"), [(4e9, InDoubt), (0.0, Absent)])
+    def test_a_window_delays_a_look_by_a_timeout_at_most(
+        self, client, sandbox, suspect, clock, until, verdict
+    ):
+        suspects = {"a": suspect._replace(window=(suspect.window[0], until)), "b": suspect}
+        verdicts = settle(client, suspects, Scene(DIGESTS, TASK))
+        assert [type(verdicts[name]) for name in "ab"] == [verdict, Absent]
         assert sum(clock.waited) <= 4700
 
     def test_who_comes_late_into_the_list_is_found(self, client, sandbox, suspect):
