@@ -61,7 +61,7 @@ from airflow_provider_bigin.delivery.lookup import (
     suspect_of,
     unread,
 )
-from airflow_provider_bigin.delivery.message import Batch, Message, post_renewed
+from airflow_provider_bigin.delivery.message import Batch, Draft, Message, post_renewed
 from airflow_provider_bigin.delivery.outcome import Outcome
 from airflow_provider_bigin.delivery.policy import Decision, OnUnknownOutcome, Word, decide
 from airflow_provider_bigin.delivery.state import Intent, Result, Window, text
@@ -414,6 +414,7 @@ class Delivery:
         try:
             draft = self._batch.draft(position)
             record = self._batch.locate(draft.record)
+            self._items[position] = self._described(position, draft)
         except Exception as error:
             failure = as_failure(error)
             self._note_limit(failure)
@@ -461,9 +462,7 @@ class Delivery:
             message = self._batch.complete(draft)
             self._client.server_time()  # gets a token and the time, which the next steps rely on
             record = message.record
-            item = self._items[position]._replace(
-                mail=self._digests.mail(draft), who=self._digests.who(draft)
-            )
+            item = self._described(position, draft)
         except Exception as error:
             if isinstance(error, BiginError):
                 self._end_if_general(error)
@@ -473,6 +472,10 @@ class Delivery:
         mail = with_marker(message.mail, marker, in_text=self._mark_text)
         intent = self._intent(item, message, is_marked=mail is not message.mail)
         return Ready(position, replace(message, mail=mail), intent)
+
+    def _described(self, position: int, draft: Draft) -> Item:
+        """Return the item of a mail with the digests by which a later try recognizes an edit of it."""
+        return self._items[position]._replace(mail=self._digests.mail(draft), who=self._digests.who(draft))
 
     def _intent(self, item: Item, message: Message, *, is_marked: bool) -> Intent:
         mail = self._client.outgoing(message.mail)

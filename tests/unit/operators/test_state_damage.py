@@ -109,3 +109,24 @@ def test_state_that_is_deleted_between_two_tries_below_airflow_3_3_is_an_unknown
     else:  # an order to forget (H4)
         instance.run()
         assert sandbox.mail_count() == 2
+
+
+def test_a_row_whose_lost_mail_was_found_is_still_recognized_when_it_is_edited(
+    make_bulk_instance, make_bulk_task, sandbox, clock, store, monkeypatch
+):
+    monkeypatch.setattr(engine, "BLOCK_SIZE", 1)
+    monkeypatch.setattr(journal, "MAX_RESULTS", 0)
+    rows = people(sandbox, 2)
+    sandbox.fault("send_mail", "record_locked", record_id=rows[1]["record_id"], times=2)
+    instance = make_bulk_instance(rows, max_concurrency=1)
+    for tries in range(2):
+        with pytest.raises(BiginError):
+            instance.run()
+        instance.retry()
+        for key in store.stored():
+            if "segment" in key and not tries:
+                store.delete(key)
+    instance.task = make_bulk_task([{**rows[0], "name": "another"}, rows[1]])
+    with pytest.raises(AirflowFailException):
+        instance.run()
+    assert sandbox.mail_counts() == {row["record_id"]: 1 for row in rows}
