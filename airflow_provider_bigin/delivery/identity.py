@@ -178,8 +178,11 @@ class Marker(NamedTuple):
 
 
 _HALVES = r"m-([0-9a-f]{16})-([0-9a-f]{16})"
-_ELEMENT = re.compile(rf"<span\b[^<>]*\bclass\s*=[^<>]*{_HALVES}[^<>]*>(?:\s*</span\s*>)?", re.IGNORECASE)
 _LAST_LINE = re.compile(rf"\[{_HALVES}\]")
+# Three patterns, because the work of a single one would be quadratic in the length of the element.
+_ELEMENT = re.compile(r"<span\b[^<>]*>(?:\s*</span\s*>)?", re.IGNORECASE)
+_CLASS = re.compile(r"\bclass\s*=", re.IGNORECASE)
+_IN_CLASS = re.compile(_HALVES, re.IGNORECASE)
 
 
 def task_half(identity: Sequence[str | int]) -> str:
@@ -215,14 +218,22 @@ def find_markers(content: str, task: str) -> frozenset[Marker]:
 
     Text that merely looks like a marker does not count; in brackets, only this task's own markers do.
     """
-    elements = {Marker(*found) for found in _ELEMENT.findall(content)}
+    elements = {marker for element in _ELEMENT.finditer(content) if (marker := _marker_of(element[0]))}
     lines = {Marker(*found) for found in _LAST_LINE.findall(content)}
     return frozenset(elements | {marker for marker in lines if marker.task == task})
 
 
 def without_markers(content: str) -> str:
     """Return the content of a mail as it was before the marker was added."""
-    return _LAST_LINE.sub("", _ELEMENT.sub("", content))
+    text = _ELEMENT.sub(lambda element: "" if _marker_of(element[0]) else element[0], content)
+    return _LAST_LINE.sub("", text)
+
+
+def _marker_of(element: str) -> Marker | None:
+    """Return the marker that an element has as a class, if any."""
+    named = _CLASS.search(element)
+    found = _IN_CLASS.findall(element, named.end()) if named else []
+    return Marker(*found[-1]) if found else None
 
 
 def _before_end_of_body(html: str, element: str) -> str:

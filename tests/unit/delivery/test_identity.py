@@ -4,6 +4,7 @@ import os
 import random
 import subprocess
 import sys
+import time
 from collections import Counter
 from dataclasses import replace
 from types import SimpleNamespace
@@ -319,11 +320,26 @@ def test_a_text_that_merely_looks_like_a_marker_is_none(content):
         f"<SPAN CLASS={MARKER}></SPAN>",
         f"<span id='x' class='y {MARKER} z' style='a'> </span >",
         f'<span class="x_{MARKER}"></span>',
+        f'<span data-class="x" class="{str(MARKER).replace("m-", "n-")} {MARKER}"></span>',
     ],
 )
 def test_what_a_mail_server_makes_of_the_element_is_still_it(element):
     assert find_markers(f"<p>Hi</p>{element}", MARKER.task) == {MARKER}
     assert without_markers(f"<p>Hi</p>{element}") == "<p>Hi</p>"
+
+
+@pytest.mark.parametrize("unit", ["class=", "class=m-", "<span class=", "<span>", " ", "</span "])
+def test_the_work_grows_with_the_length_of_the_content_and_no_faster(unit):
+    def work(length):
+        content, times = "<span class" + unit * (length // len(unit)), []
+        for _ in range(3):
+            begun_at = time.thread_time()
+            find_markers(content, MARKER.task)
+            without_markers(content)
+            times.append(time.thread_time() - begun_at)
+        return min(times)
+
+    assert work(40_000) < 10 * work(10_000) + 0.01  # its square: 16
 
 
 # ---- which item is this? ----
