@@ -508,7 +508,8 @@ class Delivery:
         except BiginError as error:
             outcome = Outcome.of_failure(record, error)
             self._end_if_general(error)
-            if isinstance(error, CONCERNS_ONE_MAIL) and not error.retryable:
+            is_answer = error.request is not None  # else a file cannot be read to upload it again
+            if is_answer and isinstance(error, CONCERNS_ONE_MAIL) and not error.retryable:
                 self._record(ready.intent.item, record, "refused", error=outcome.code, detail=_place(error))
             else:
                 self._journal.discard_intent(name)

@@ -141,6 +141,25 @@ class TestIdsForOneMail:
             make_instance(files=[Report(open_once)]).run()
         assert sandbox.counts()["send_mail"] == 1
 
+    @pytest.mark.parametrize("store", ["store", "variables"], indirect=True)
+    def test_a_file_that_is_back_in_the_next_try(self, make_bulk_instance, sandbox, clock):
+        """Bigin has not refused the mail."""
+
+        def open_but_once():
+            opened.append(True)
+            if len(opened) == 2:
+                raise FileNotFoundError("it is gone")
+
+        opened = []
+        rows = people(sandbox, 2)
+        sandbox.fault("send_mail", "unknown_file", record_id=rows[0]["record_id"])
+        sandbox.fault("send_mail", "record_locked", record_id=rows[1]["record_id"])
+        instance = make_bulk_instance(rows, files=[Report(open_but_once)], max_concurrency=1)
+        with pytest.raises(errors.BiginMailsLeftError):
+            instance.run()
+        instance.retry()
+        assert instance.run()["sent"] == 2
+
     @pytest.mark.parametrize("store", ["store"], indirect=True)
     def test_what_waits_long_for_its_second_upload_is_announced_anew(self, make_instance, sandbox, store):
         sandbox.fault("send_mail", "unknown_file")
