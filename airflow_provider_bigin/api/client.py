@@ -689,7 +689,7 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 
 def _module_path(module: str) -> str:
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", module):
+    if not isinstance(module, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", module):
         raise BiginInvalidRequestError(
             f"module: {module!r} is not a valid API name of a module, such as Contacts"
         )

@@ -7,6 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_bigin.api.errors import BiginConfigurationError
+from airflow_provider_bigin.api.text import quoted
 from airflow_provider_bigin.operators.base import BiginOperator, ending_the_try
 
 if TYPE_CHECKING:
@@ -67,7 +68,15 @@ class BiginRecordsOperator(BiginOperator):
     def execute(self, context: Context) -> list[dict[str, Any]] | dict[str, Any]:
         """Read the records."""
         with ending_the_try():
+            self._check_arguments()
             return self._write() if self.output_path else self._read()
+
+    def _check_arguments(self) -> None:
+        is_list = isinstance(self.fields, Collection) and not isinstance(self.fields, str)
+        if not is_list or not all(isinstance(name, str) for name in self.fields):
+            raise BiginConfigurationError(f"fields: {quoted(self.fields)} must be a list of API names")
+        if not isinstance(self.limit, int):
+            raise BiginConfigurationError(f"limit: {self.limit!r} must be a number")
 
     def _write(self) -> dict[str, Any]:
         from airflow_provider_bigin.utils.tables import to_table_path, write_table

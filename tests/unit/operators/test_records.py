@@ -66,6 +66,24 @@ def test_criteria_that_bigin_does_not_understand_are_not_tried_again(make_task):
         make_task(criteria="Last_Name is Lovelace").execute({})
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"fields": "First_Name,Email"},  # Bigin would be asked for the fields F, i, r ...
+        {"fields": None},
+        {"fields": ["Email", 5]},
+        {"limit": None},
+        {"module": None},
+    ],
+    ids=str,
+)
+def test_arguments_that_cannot_be_used_are_named(make_task, sandbox, arguments):
+    (name,) = arguments
+    with pytest.raises(AirflowFailException, match=f"{name}: .*"):
+        make_task(**arguments).execute({})
+    assert sandbox.counts()["records"] == 0
+
+
 def test_an_outage_is_left_to_a_retry(make_task, sandbox):
     sandbox.fault("records", "500_before", times=None)
     with pytest.raises(errors.BiginServerError):
