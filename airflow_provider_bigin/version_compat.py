@@ -18,8 +18,8 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import quote
 
-from airflow_provider_bigin.api.errors import BiginConfigurationError
-from airflow_provider_bigin.api.text import encodable
+from airflow_provider_bigin.api.errors import BiginConfigurationError, BiginValidationError
+from airflow_provider_bigin.api.text import encodable, quoted
 
 
 def _first(name: str, *modules: str) -> Any:
@@ -230,10 +230,13 @@ def object_storage_path(url: str) -> Any:
     """
     Return Airflow's path object for a URL such as ``s3://conn@bucket/key``.
 
+    :raises BiginValidationError: if there is no such kind of storage.
     :raises BiginConfigurationError: if it does not work with the installed ``universal-pathlib``.
     """
     try:
         return _first("ObjectStoragePath", "airflow.sdk", "airflow.io.path")(url)
+    except ValueError as error:
+        raise BiginValidationError(f"{quoted(url)}: not a valid object storage URL ({error})") from error
     except TypeError as error:  # Airflow 3.0 allows 0.3, which its class was not written for
         raise BiginConfigurationError(
             f"{url!r}: this Airflow's object storage does not work with the installed universal-pathlib "

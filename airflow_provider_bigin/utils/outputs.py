@@ -17,11 +17,17 @@ def to_output_path(value: Any, field: str, extensions: Sequence[str]) -> Any:
     :param value: a path or URL; see :func:`~airflow_provider_bigin.hooks.paths.to_path`.
     :param field: name of the argument, for error messages.
     :param extensions: extensions that the file may have.
-    :raises BiginConfigurationError: if it has another extension.
+    :raises BiginConfigurationError: if it has another extension, or nothing that is installed can access it.
     """
     path = to_path(value, field)
     if path.suffix.lower() not in extensions:
         raise BiginConfigurationError(f"{field}: {str(path)!r} must end in {' or '.join(extensions)}")
+    try:
+        _ = getattr(path, "fs", None)  # else looked for when it is opened, after all mails were sent
+    except (ImportError, ValueError) as error:
+        raise BiginConfigurationError(
+            f"{field}: {str(path)!r} cannot be written ({error}); install Airflow's provider for this storage"
+        ) from error
     return path
 
 

@@ -372,6 +372,11 @@ class TestMails:
         make_instance(rows, subject=given, content=given).run()
         assert sandbox.mails()[0]["subject"] == sent
 
+    def test_results_that_could_not_be_written_are_no_surprise_after_the_mails(self, make_instance, sandbox):
+        with pytest.raises(AirflowFailException, match=r"results_path: .*install Airflow's provider"):
+            make_instance(people(sandbox, 1), results_path="abfs://bucket/results.csv").run()
+        assert sandbox.counts()["send_mail"] == 0
+
     def test_a_row_without_a_value_of_the_template_fails(self, make_task, sandbox, store):
         from airflow import DAG
 

@@ -122,6 +122,12 @@ def test_wrong_input_is_one_error_before_any_request(run, sandbox, changes, mess
     assert sum(sandbox.counts().values()) == 0
 
 
+def test_a_file_in_no_known_storage_is_an_error_that_no_retry_cures(run, sandbox):
+    with pytest.raises(AirflowFailException, match="nosuch"):
+        run(files="nosuch://bucket/t.txt")
+    assert sandbox.counts()["send_mail"] == 0
+
+
 def test_files_that_are_too_large_together(run, sandbox, tmp_path):
     for name in ("a", "b"):
         with (tmp_path / name).open("wb") as file:
