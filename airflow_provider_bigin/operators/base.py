@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+#: The longest wait for an answer, so that its end is a date that Airflow's databases can store.
+MAX_ASK_TIMEOUT = timedelta(days=3650)
+
 
 @contextmanager
 def ending_the_try(*, retry_unknown: bool = False) -> Iterator[None]:
@@ -188,8 +191,11 @@ class BiginMailOperator(BiginOperator):
 
         self.check_choice("on_unknown_outcome", ON_UNKNOWN_OUTCOME)
         self._refuse_to_ask_in_vain()
-        if not isinstance(self.ask_timeout, timedelta):
-            raise BiginConfigurationError(f"ask_timeout: {self.ask_timeout!r} must be a timedelta")
+        if not isinstance(self.ask_timeout, timedelta) or self.ask_timeout > MAX_ASK_TIMEOUT:
+            raise BiginConfigurationError(
+                f"ask_timeout: {self.ask_timeout!r} must be a timedelta of at most"
+                f" {MAX_ASK_TIMEOUT.days} days"
+            )
         if not isinstance(self.ask_users, Sequence) or not all(
             isinstance(user, Mapping) and {"id", "name"} <= {*user} for user in self.ask_users
         ):

@@ -188,7 +188,13 @@ class TestQuestion:
 
     @pytest.mark.parametrize(
         "arguments",
-        [{"ask_timeout": 60}, {"ask_users": ["ada"]}, {"ask_users": [{"id": "1"}]}, {"ask_users": None}],
+        [
+            {"ask_timeout": 60},
+            {"ask_timeout": timedelta.max},
+            {"ask_users": ["ada"]},
+            {"ask_users": [{"id": "1"}]},
+            {"ask_users": None},
+        ],
         ids=str,
     )
     def test_what_cannot_be_asked_is_refused_before_the_first_request(
