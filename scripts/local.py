@@ -50,6 +50,7 @@ def sandbox(database: Path, port: int = 0) -> Iterator[Sandbox]:
             yield Sandbox(inbox.split()[-1], variable.partition("=")[2])
         finally:
             process.terminate()
+            process.wait()  # at Ctrl-C, the context manager waits only a moment
 
 
 def sandbox_command(database: Path) -> list[str]:

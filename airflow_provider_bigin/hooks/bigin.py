@@ -173,7 +173,6 @@ class BiginHook(BaseHook):
 
         settings = self.settings
         if settings.credentials is None:
-            mask_secret(settings.access_token or "")
             return FixedToken(settings.access_token or "")
         return SharedToken(
             settings.credentials,
@@ -299,7 +298,8 @@ class BiginHook(BaseHook):
         except BiginAuthenticationError as error:
             return False, self._explain_refusal(error)
         except BiginError as error:
-            return False, str(error)
+            # The Test button gives the connection a random id, which would only confuse.
+            return False, str(error).removeprefix(f"connection {self.bigin_conn_id!r}: ")
         except Exception as error:
             return False, f"{type(error).__name__}: {error}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +19,15 @@ from airflow_provider_bigin.api.errors import BiginConfigurationError, BiginVali
 from airflow_provider_bigin.api.mail import Address, parse_address
 from airflow_provider_bigin.api.oauth import Credentials, is_token
 from airflow_provider_bigin.api.records import RecordRef, read_record
+from airflow_provider_bigin.version_compat import mask_secret
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
+
+#: Keys of the extra.
+SECRETS = frozenset({"refresh_token", "access_token"})
+#: Stand for a stored secret in Airflow's form. Before 3.1, the Test button gets these, and not the secret.
+PLACEHOLDERS = frozenset({"RATHER_LONG_SENSITIVE_FIELD_PLACEHOLDER", "***"})
 
 
 @dataclass(frozen=True)
@@ -54,8 +61,8 @@ def read_connection(connection: Connection) -> ConnectionSettings:
         raise BiginConfigurationError(
             f"connection {connection.conn_id!r} is of type {connection.conn_type}; it must be of type bigin"
         )
-    extra = {name: _text(value) for name, value in connection.extra_dejson.items()}
     try:
+        extra = _read_extra(connection)
         region = parse_region(extra.get("region") or DEFAULT_REGION)
         center = DATA_CENTERS[region]
         access_token = extra.get("access_token") or None
@@ -121,6 +128,29 @@ def _credentials(
         )
     _check_tokens(given)
     return Credentials(accounts_server, *given.values(), sandbox_hosts=sandbox_hosts)
+
+
+def _read_extra(connection: Connection) -> dict[str, str]:
+    """
+    Read the extra, and mask its secrets.
+
+    ``extra_dejson`` would mask all values, so that Airflow 3 warns that a timeout is too short for that.
+    """
+    try:
+        extra = json.loads(connection.extra or "{}")
+    except ValueError:
+        extra = None
+    if not isinstance(extra, dict):
+        raise BiginConfigurationError("the extra is not a JSON object")
+    texts = {name: _text(value) for name, value in extra.items()}
+    for name in SECRETS & texts.keys():
+        if texts[name] in PLACEHOLDERS:
+            raise BiginConfigurationError(
+                "this version of Airflow does not pass stored secrets to the Test button. Enter the client"
+                " secret and the tokens again to test them, or run `python -m airflow_provider_bigin check`"
+            )
+        mask_secret(texts[name])
+    return texts
 
 
 def _check_tokens(given: dict[str, str]) -> None:

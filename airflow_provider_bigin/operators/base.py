@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
-from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from functools import cached_property, partial, wraps
+from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, NoReturn, ParamSpec, TypeVar
 
 from airflow_provider_bigin.api.errors import BiginConfigurationError, BiginError
 from airflow_provider_bigin.compose.upstream import has_reference, is_reference, mapped_from_upstream
@@ -44,26 +43,30 @@ log = logging.getLogger(__name__)
 #: The longest wait for an answer, so that its end is a date that Airflow's databases can store.
 MAX_ASK_TIMEOUT = timedelta(days=3650)
 
+P = ParamSpec("P")
+T = TypeVar("T")
+Operator = TypeVar("Operator", bound="BiginOperator")
 
-@contextmanager
-def ending_the_try(*, retry_unknown: bool = False) -> Iterator[None]:
+
+def ends_try(method: Callable[Concatenate[Operator, P], T]) -> Callable[Concatenate[Operator, P], T]:
     """
-    End the try as the error requires.
+    Let a method of an operator end the try as its error requires.
 
     An error that a later try may cure is raised as it is, so that Airflow retries; any other fails the task
     at once.
-
-    :param retry_unknown: also retry if it is unknown whether the mail was sent.
     """
-    from airflow_provider_bigin.api.errors import BiginOutcomeUnknownError
 
-    try:
-        yield
-    except BiginError as error:
-        if error.retryable or (retry_unknown and isinstance(error, BiginOutcomeUnknownError)):
-            raise
-        # A person has to fix it: the message says what, and a traceback below it would hide that.
-        raise AirflowFailException(str(error)) from None
+    @wraps(method)
+    def ending(self: Operator, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return method(self, *args, **kwargs)
+        except BiginError as error:
+            if self.may_retry(error):
+                raise
+            # A person has to fix it: the message says what, and a longer traceback would hide that.
+            raise AirflowFailException(str(error)) from None
+
+    return ending
 
 
 class BiginOperator(BaseOperator):
@@ -87,6 +90,10 @@ class BiginOperator(BaseOperator):
 
         return BiginHook(self.bigin_conn_id)
 
+    def may_retry(self, error: BiginError) -> bool:
+        """Return whether a retry may cure an error."""
+        return error.retryable
+
     def check_choice(self, name: str, known: Sequence[str]) -> None:
         """Refuse an argument that is not one of the known values."""
         if getattr(self, name) not in known:
@@ -94,6 +101,7 @@ class BiginOperator(BaseOperator):
                 f"{name}: {getattr(self, name)!r} must be one of {', '.join(known)}"
             )
 
+    @ends_try
     def _do_render_template_fields(
         self,
         parent: Any,
@@ -108,8 +116,7 @@ class BiginOperator(BaseOperator):
         Airflow calls this on the operator itself even for mapped tasks, so that operators can override it.
         """
         if parent is self:
-            with ending_the_try():
-                template_fields = self._fields_to_render(list(template_fields), context, jinja_env)
+            template_fields = self._fields_to_render(list(template_fields), context, jinja_env)
         super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
 
     def _fields_to_render(
@@ -165,6 +172,7 @@ class BiginMailOperator(BiginOperator):
         self.mark_text = mark_text
         self._refuse_to_ask_in_vain()
 
+    @ends_try
     def execute_with_answer(self, context: Context, event: Mapping[str, Any], doubts: Collection[str]) -> Any:
         """
         Resume when a person has answered, or has not answered in time.
@@ -174,8 +182,7 @@ class BiginMailOperator(BiginOperator):
         """
         from airflow_provider_bigin.operators.question import read_reply
 
-        with ending_the_try():
-            return self._deliver(context, read_reply(event, doubts))
+        return self._deliver(context, read_reply(event, doubts))
 
     def _deliver(self, context: Context, reply: Reply | None = None) -> Any:
         """

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow_provider_bigin.api.errors import BiginConfigurationError
 from airflow_provider_bigin.compose.arguments import MAIL_FIELDS
 from airflow_provider_bigin.compose.upstream import is_reference, with_outputs
-from airflow_provider_bigin.operators.base import BiginMailOperator, ending_the_try
+from airflow_provider_bigin.operators.base import BiginMailOperator, ends_try
 from airflow_provider_bigin.operators.results import FAIL_ON, FailOn
 
 if TYPE_CHECKING:
@@ -162,10 +162,10 @@ class BiginBulkSendMailOperator(BiginMailOperator):
         self.preview_path = preview_path
         self._check_options()
 
+    @ends_try
     def execute(self, context: Context) -> dict[str, Any]:
         """Send the mails that no earlier try has sent, and return the outcome of all."""
-        with ending_the_try():
-            return self._deliver(context)
+        return self._deliver(context)
 
     def _preview(self, context: Context) -> dict[str, Any]:
         from airflow_provider_bigin.delivery.limiter import ConcurrencyLimiter

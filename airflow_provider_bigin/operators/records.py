@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_bigin.api.errors import BiginConfigurationError
 from airflow_provider_bigin.api.text import quoted
-from airflow_provider_bigin.operators.base import BiginOperator, ending_the_try
+from airflow_provider_bigin.operators.base import BiginOperator, ends_try
 
 if TYPE_CHECKING:
     import os
@@ -65,11 +65,11 @@ class BiginRecordsOperator(BiginOperator):
         self.output_path = output_path
         self.bigin_conn_id = bigin_conn_id
 
+    @ends_try
     def execute(self, context: Context) -> list[dict[str, Any]] | dict[str, Any]:
         """Read the records."""
-        with ending_the_try():
-            self._check_arguments()
-            return self._write() if self.output_path else self._read()
+        self._check_arguments()
+        return self._write() if self.output_path else self._read()
 
     def _check_arguments(self) -> None:
         is_list = isinstance(self.fields, Collection) and not isinstance(self.fields, str)

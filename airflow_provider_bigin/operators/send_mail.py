@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_bigin.compose.arguments import MAIL_FIELDS
-from airflow_provider_bigin.operators.base import BiginMailOperator, ending_the_try
+from airflow_provider_bigin.operators.base import BiginMailOperator, ends_try
 
 if TYPE_CHECKING:
     import os
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import jinja2
     from airflow.sdk import Context
 
+    from airflow_provider_bigin.api.errors import BiginError
     from airflow_provider_bigin.compose.messages import Completion
     from airflow_provider_bigin.delivery.doubts import Reply
     from airflow_provider_bigin.delivery.message import Draft
@@ -136,10 +137,14 @@ class BiginSendMailOperator(BiginMailOperator):
         self.is_dry_run = dry_run  # BaseOperator has a method of that name
         self.durable = durable
 
+    @ends_try
     def execute(self, context: Context) -> str | None:
         """Send the mail, or find that an earlier try sent it, and return its ``message_id``."""
-        with ending_the_try(retry_unknown=not self.durable):
-            return self._deliver(context)
+        return self._deliver(context)
+
+    def may_retry(self, error: BiginError) -> bool:
+        """Also retry if it is unknown whether the mail was sent, where that may mail twice."""
+        return super().may_retry(error) or (not self.durable and error.sent == "unknown")
 
     def _deliver(self, context: Context, reply: Reply | None = None) -> str | None:
         from airflow_provider_bigin.compose.messages import Completion

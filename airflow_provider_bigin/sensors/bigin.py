@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.configuration import conf
 
 from airflow_provider_bigin.api.errors import BiginError
-from airflow_provider_bigin.operators.base import BiginOperator, ending_the_try
+from airflow_provider_bigin.operators.base import BiginOperator, ends_try
 from airflow_provider_bigin.version_compat import AirflowFailException, BaseSensorOperator, PokeReturnValue
 
 if TYPE_CHECKING:
@@ -106,14 +106,14 @@ class BiginMailStatusSensor(BiginOperator, BaseSensorOperator):
         self.log.info("The mail is %s.", event["status"])
         return event["status"]
 
+    @ends_try
     def _checked_arguments(self) -> dict[str, Any]:
         from airflow_provider_bigin.api.mail_status import parse_message_id, parse_statuses
         from airflow_provider_bigin.api.records import parse_module, parse_record_id
 
-        with ending_the_try():
-            return {
-                "message_id": parse_message_id(self.message_id),
-                "record_id": parse_record_id(self.record_id),
-                "module": parse_module(self.module),
-                "status": parse_statuses(self.status),
-            }
+        return {
+            "message_id": parse_message_id(self.message_id),
+            "record_id": parse_record_id(self.record_id),
+            "module": parse_module(self.module),
+            "status": parse_statuses(self.status),
+        }

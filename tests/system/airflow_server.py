@@ -56,6 +56,22 @@ def listens(port: int) -> bool:
         return client.connect_ex(("127.0.0.1", port)) == 0
 
 
+def processes_of(home: Path) -> list[psutil.Process]:
+    """Return all processes of the Airflow with this home."""
+    return [
+        process
+        for process in psutil.process_iter(["environ", "status"])
+        if (process.info["environ"] or {}).get("AIRFLOW_HOME") == str(home)
+        and process.info["status"] != psutil.STATUS_ZOMBIE
+    ]
+
+
+def kill_all(home: Path) -> None:
+    """Kill every process of the Airflow with this home."""
+    while processes := processes_of(home):
+        _kill(processes)
+
+
 class AirflowServer:
     """
     An Airflow in its own directory, with the DAGs beside this file.
@@ -137,17 +153,7 @@ class AirflowServer:
 
     def stop(self) -> None:
         """Kill every process of this Airflow, because nothing of it is needed again."""
-        while processes := self.processes():
-            _kill(processes)
-
-    def processes(self) -> list[psutil.Process]:
-        """Return all processes of this Airflow."""
-        return [
-            process
-            for process in psutil.process_iter(["environ", "status"])
-            if (process.info["environ"] or {}).get("AIRFLOW_HOME") == str(self.home)
-            and process.info["status"] != psutil.STATUS_ZOMBIE
-        ]
+        kill_all(self.home)
 
     def ask(self, function: str, **arguments: Any) -> Any:
         """
@@ -270,6 +276,7 @@ def _configuration(home: Path, port: int) -> dict[str, str]:
             "max_active_tasks_per_dag": 256,
             "load_examples": False,
             "dags_are_paused_at_creation": False,
+            "test_connection": "Enabled",
         },
         # Many processes write to the file, so they wait for each other instead of failing.
         "database": {"sql_alchemy_conn": f"sqlite:///{home}/airflow.db?timeout=60"},

@@ -1,4 +1,4 @@
-"""Editing a connection in the browser: untouched values stay, and no secret is shown."""
+"""A connection in the browser: untouched values stay, no secret is shown, and the Test button works."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from tests.system.airflow_server import IS_AIRFLOW_3, AirflowServer, listens, wait_for
+from tests.sandbox_control import SandboxControl
+from tests.system.airflow_server import AIRFLOW_VERSION, IS_AIRFLOW_3, AirflowServer, listens, wait_for
 
 CONNECTION = {
     "conn_type": "bigin",
@@ -38,17 +39,26 @@ def web_interface(airflow: AirflowServer) -> str:
 @pytest.fixture
 def conn_id(airflow: AirflowServer, browser: webdriver.Chrome, web_interface: str) -> str:
     """Open a connection in the browser."""
-    conn_id = f"crm_{uuid.uuid4().hex[:8]}"
-    airflow.ask("add_connection", conn_id=conn_id, connection=CONNECTION)
-    row = f"//tr[contains(., '{conn_id}')]"
+    conn_id = add_connection(airflow, CONNECTION)
     if IS_AIRFLOW_3:
-        browser.get(f"{web_interface}/connections")
-        click(browser, f"{row}//button[@aria-label='Edit Connection']")
+        click(browser, f"{row_of(browser, web_interface, conn_id)}//button[@aria-label='Edit Connection']")
         click(browser, "//button[.='Extra Fields']")
     else:
-        browser.get(f"{web_interface}/connection/list/")
-        click(browser, f"{row}//a[contains(@href, '/edit/')]")
+        click(browser, f"{row_of(browser, web_interface, conn_id)}//a[contains(@href, '/edit/')]")
     return conn_id
+
+
+def add_connection(airflow: AirflowServer, connection: dict[str, Any]) -> str:
+    """Store a connection and return its id."""
+    conn_id = f"crm_{uuid.uuid4().hex[:8]}"
+    airflow.ask("add_connection", conn_id=conn_id, connection=connection)
+    return conn_id
+
+
+def row_of(browser: webdriver.Chrome, web_interface: str, conn_id: str) -> str:
+    """Open the list of connections and return the XPath of a connection's row."""
+    browser.get(f"{web_interface}/{'connections' if IS_AIRFLOW_3 else 'connection/list/'}")
+    return f"//tr[contains(., '{conn_id}')]"
 
 
 def click(browser: webdriver.Chrome, xpath: str) -> None:
@@ -97,3 +107,29 @@ def test_an_emptied_token_is_cleared(browser: webdriver.Chrome, airflow: Airflow
     stored = save(browser, airflow, conn_id)
     assert not stored["extra"].get("access_token")
     assert stored["extra"]["refresh_token"] == "1000.kept-refresh"
+
+
+def test_the_test_button(
+    browser: webdriver.Chrome, airflow: AirflowServer, web_interface: str, sandbox: SandboxControl
+) -> None:
+    connection = sandbox.connection()
+    extra = {**connection["extra"], "module": "Contacts", "record_id": "5000000000000000101"}
+    # Airflow 3.3.2 refuses to test a connection without a port.
+    stored = {**connection, "extra": extra, "host": "crm.example.com", "port": 443}
+    row = row_of(browser, web_interface, add_connection(airflow, stored))
+    if IS_AIRFLOW_3:
+        click(browser, f"{row}//button[@aria-label='Test Connection']")
+    else:
+        click(browser, f"{row}//a[contains(@href, '/edit/')]")
+        click(browser, "//button[contains(., 'Test')]")
+    if AIRFLOW_VERSION < (3, 1):
+        browser.find_element(By.XPATH, "//*[contains(text(), 'Enter the client secret and the tokens')]")
+    if not IS_AIRFLOW_3:
+        browser.find_element(By.NAME, "password").send_keys(connection["password"])
+        fill(browser, "refresh_token", connection["extra"]["refresh_token"])
+        click(browser, "//button[contains(., 'Test')]")
+    if AIRFLOW_VERSION != (3, 0):
+        text = browser.find_element(By.XPATH, "//*[contains(text(), 'Connected to Bigin')]").text
+        assert "as Ada Airflow of Airflow Sandbox. Mails come from Ada Airflow <ada@example.com>." in text
+        assert "Their default record is Contacts 5000000000000000101." in text
+        assert "The connection's host 'crm.example.com' is not used" in text

@@ -199,6 +199,13 @@ def test_connection_test_quotes_no_secret(sandbox, connect, clock, field, value)
     assert "copy it again" in message
 
 
+def test_connection_test_does_not_name_the_connection(sandbox, connect, clock):
+    """The Test button gives it a random id."""
+    works, text = BiginHook(connect(sandbox, timeout="soon")).test_connection()
+    assert not works
+    assert text.startswith("timeout 'soon'")
+
+
 def test_connection_test_tells_a_missing_scope(hook, sandbox):
     sandbox.settings(scopes=["ZohoBigin.send_mail.all.CREATE"])
     is_fine, text = hook.test_connection()

@@ -7,6 +7,8 @@ import pytest
 from airflow_provider_bigin.api.errors import BiginConfigurationError
 from airflow_provider_bigin.api.mail import Address
 from airflow_provider_bigin.hooks.bigin import BiginHook
+from airflow_provider_bigin.hooks.connection import read_connection
+from airflow_provider_bigin.version_compat import _first, redact
 
 COMPLETE = {
     "conn_type": "bigin",
@@ -103,6 +105,40 @@ def test_no_secret_in_the_repr(settings_of):
     assert "1000.access" not in repr(
         settings_of({"conn_type": "bigin", "extra": {"access_token": "1000.access"}})
     )
+
+
+def connection_of(**changes):
+    connection = {**COMPLETE, "conn_id": "crm", **changes}
+    return _first("Connection", "airflow.sdk", "airflow.models")(**connection)
+
+
+@pytest.mark.filterwarnings("ignore:Encountered")
+@pytest.mark.parametrize("extra", ["region: eu", '["eu"]'])
+def test_an_extra_that_is_no_json_object(extra):
+    with pytest.raises(BiginConfigurationError, match="connection 'crm': the extra is not a JSON object"):
+        read_connection(connection_of(extra=extra))
+
+
+def test_only_secrets_are_masked(monkeypatch, caplog):
+    """Airflow 3 warns, once per process, of a value that is too short to be masked."""
+    masker = _first(
+        "SecretsMasker",
+        "airflow.sdk._shared.secrets_masker",
+        "airflow.sdk.execution_time.secrets_masker",
+        "airflow.utils.log.secrets_masker",
+    )
+    monkeypatch.setattr(masker, "_has_warned_short_secret", False, raising=False)
+    extra = json.dumps({"refresh_token": "1000.to.be.masked", "region": "eu", "timeout": "45"})
+    read_connection(connection_of(extra=extra))
+    assert redact("1000.to.be.masked") == "***"
+    assert "too short" not in caplog.text
+
+
+@pytest.mark.parametrize("placeholder", ["RATHER_LONG_SENSITIVE_FIELD_PLACEHOLDER", "***"])
+@pytest.mark.parametrize("field", ["refresh_token", "access_token"])
+def test_a_secret_that_airflows_form_withholds(settings_of, field, placeholder):
+    with pytest.raises(BiginConfigurationError, match="Enter the client secret and the tokens again"):
+        settings_of({**with_extra(**{field: placeholder}), "password": ""})
 
 
 def test_a_connection_of_another_type_is_refused(settings_of):

@@ -109,8 +109,10 @@ def test_a_mail_whose_new_token_is_refused_too_is_sent_by_a_later_try(make_insta
 @pytest.mark.parametrize("fault", ["scope_mismatch", "item_error"])
 def test_what_is_refused_for_good_is_not_retried(make_instance, sandbox, fault):
     sandbox.fault("send_mail", fault)
-    with pytest.raises(AirflowFailException):
+    with pytest.raises(AirflowFailException) as error:
         make_instance().run()
+    # What a person has to fix is in the message, so the traceback has no more of the package than it must.
+    assert sum("airflow_provider_bigin" in str(frame.path) for frame in error.traceback) == 1
 
 
 def test_a_worker_that_died_after_the_post(killed, sandbox):
