@@ -6,6 +6,7 @@ from argparse import Namespace
 from dataclasses import replace
 
 from airflow_provider_bigin.api.records import RecordSearch
+from airflow_provider_bigin.api.repeat import send_repeatedly
 from airflow_provider_bigin.cli.connections import get_hook
 from airflow_provider_bigin.compose.arguments import MAIL_FIELDS, compose_draft
 from airflow_provider_bigin.compose.messages import Completion
@@ -31,9 +32,13 @@ def send_test(options: Namespace) -> None:
         if isinstance(draft.record, RecordSearch) and hook.settings.default_record:
             draft = replace(draft, record=hook.settings.default_record)
         message = Completion(hook)(draft)
-        message_id = hook.post_mail(message.record, message.mail).message_id
+        client, record = hook.get_conn(), message.record
+        # Not hook.post_mail, which logs what is printed below.
+        sent = send_repeatedly(
+            lambda: client.send_mail(record.module, record.id, message.mail), clock=hook.clock
+        )
     except Exception as error:  # Bigin's, or Airflow's, such as for a connection that does not exist
         raise SystemExit(str(error)) from None
-    mail = hook.get_conn().outgoing(message.mail)
+    mail = client.outgoing(message.mail)
     print(f"Sent {mail.summary}: {', '.join(map(str, mail.to))}.")
-    print(f"Its id is {message_id}, and it is filed under {message.record}.")
+    print(f"Its id is {sent.message_id}, and it is filed under {record}.")

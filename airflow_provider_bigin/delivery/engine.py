@@ -547,7 +547,7 @@ class Delivery:
         self._lost = []
         if not lost:
             return
-        log.warning("It is not known whether %d of the mails were sent; looking for them.", len(lost))
+        log.warning("Looking for %d of the mails, which may or may not have been sent.", len(lost))
         verdicts = self._settle({name: self._suspect(self._go.open[name]) for name in lost})
         for name, verdict in verdicts.items():
             (ready, error), intent = lost[name], self._go.open[name]
