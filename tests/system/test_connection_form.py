@@ -129,7 +129,9 @@ def test_the_test_button(
         fill(browser, "refresh_token", connection["extra"]["refresh_token"])
         click(browser, "//button[contains(., 'Test')]")
     if AIRFLOW_VERSION != (3, 0):
-        text = browser.find_element(By.XPATH, "//*[contains(text(), 'Connected to Bigin')]").text
+        # Not the visible text: the message fades in.
+        message = browser.find_element(By.XPATH, "//*[contains(text(), 'Connected to Bigin')]")
+        text = str(message.get_attribute("textContent"))
         assert "as Ada Airflow of Airflow Sandbox. Mails come from Ada Airflow <ada@example.com>." in text
         assert "Their default record is Contacts 5000000000000000101." in text
         assert "The connection's host 'crm.example.com' is not used" in text
