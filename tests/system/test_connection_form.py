@@ -57,6 +57,9 @@ def add_connection(airflow: AirflowServer, connection: dict[str, Any]) -> str:
 
 def row_of(browser: webdriver.Chrome, web_interface: str, conn_id: str) -> str:
     """Open the list of connections and return the XPath of a connection's row."""
+    if IS_AIRFLOW_3:
+        browser.get(web_interface)  # before 3.2, a browser's first page logs in and leads here
+        browser.find_element(By.XPATH, "//*[.='Admin']")
     browser.get(f"{web_interface}/{'connections' if IS_AIRFLOW_3 else 'connection/list/'}")
     return f"//tr[contains(., '{conn_id}')]"
 
@@ -109,6 +112,7 @@ def test_an_emptied_token_is_cleared(browser: webdriver.Chrome, airflow: Airflow
     assert stored["extra"]["refresh_token"] == "1000.kept-refresh"
 
 
+@pytest.mark.skipif((3, 0) <= AIRFLOW_VERSION < (3, 3), reason="the page shows no message, or no button")
 def test_the_test_button(
     browser: webdriver.Chrome, airflow: AirflowServer, web_interface: str, sandbox: SandboxControl
 ) -> None:
@@ -122,16 +126,13 @@ def test_the_test_button(
     else:
         click(browser, f"{row}//a[contains(@href, '/edit/')]")
         click(browser, "//button[contains(., 'Test')]")
-    if AIRFLOW_VERSION < (3, 1):
         browser.find_element(By.XPATH, "//*[contains(text(), 'Enter the client secret and the tokens')]")
-    if not IS_AIRFLOW_3:
         browser.find_element(By.NAME, "password").send_keys(connection["password"])
         fill(browser, "refresh_token", connection["extra"]["refresh_token"])
         click(browser, "//button[contains(., 'Test')]")
-    if AIRFLOW_VERSION != (3, 0):
-        # Not the visible text: the message fades in.
-        message = browser.find_element(By.XPATH, "//*[contains(text(), 'Connected to Bigin')]")
-        text = str(message.get_attribute("textContent"))
-        assert "as Ada Airflow of Airflow Sandbox. Mails come from Ada Airflow <ada@example.com>." in text
-        assert "Their default record is Contacts 5000000000000000101." in text
-        assert "The connection's host 'crm.example.com' is not used" in text
+    # Not the visible text: the message fades in.
+    message = browser.find_element(By.XPATH, "//*[contains(text(), 'Connected to Bigin')]")
+    text = str(message.get_attribute("textContent"))
+    assert "as Ada Airflow of Airflow Sandbox. Mails come from Ada Airflow <ada@example.com>." in text
+    assert "Their default record is Contacts 5000000000000000101." in text
+    assert "The connection's host 'crm.example.com' is not used" in text
