@@ -25,10 +25,10 @@ unexport PYTHONDONTWRITEBYTECODE
 
 MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
-.PHONY: help demo ui test test-airflow coverage test-unit test-system test-peer fault-run bench docs lint types format environment constraints build clean
+.PHONY: help demo ui test test-airflow coverage test-unit test-system test-distributed test-peer fault-run bench docs lint types format environment constraints build clean
 
 help: ## show this list
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1:\2/p' $(MAKEFILE_LIST) | awk -F: '{printf "  make %-14s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1:\2/p' $(MAKEFILE_LIST) | awk -F: '{printf "  make %-16s %s\n", $$1, $$2}'
 	@echo
 	@echo "  AIRFLOW=2.11 (or 3.0, 3.1, 3.2) selects an Airflow other than $(NEWEST), PYTHON=3.10 another Python."
 
@@ -51,6 +51,9 @@ test-unit: $(READY) ## run only the unit and sandbox tests (AIRFLOW=3.0 PYTHON=3
 
 test-system: $(READY) ## run the tests that need a running scheduler and triggerer
 	$(BIN)/python -m pytest tests/system
+
+test-distributed: $(VENV)/.distributed ## run the tests that need Celery and several hosts (10 minutes)
+	$(BIN)/python -m tests.distributed
 
 test-peer: $(PEER)/.ready ## run Zoho's own SDK against the sandbox
 	$(PEER)/bin/python -m pytest --confcutdir tests/peer tests/peer
@@ -89,6 +92,12 @@ $(READY): pyproject.toml constraints/airflow-$(AIRFLOW).txt | $(BIN)/uv
 	@$(BIN)/uv pip check --quiet --python $(BIN)/python
 	@touch $@
 
+$(VENV)/.distributed: $(READY) constraints/distributed.txt
+	@echo "Installing Celery and its clients into $(VENV)"
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --no-deps --requirement constraints/distributed.txt
+	@$(BIN)/uv pip check --quiet --python $(BIN)/python
+	@touch $@
+
 $(BIN)/uv:
 	@python=$$(scripts/find_python.sh $(AIRFLOW)) && "$$python" -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV)
@@ -107,6 +116,9 @@ constraints: $(READY) ## update the pins of all Airflow versions and of test-pee
 	done
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --upgrade --no-annotate --no-header \
 		--constraints constraints/airflow-$(NEWEST).txt --output-file constraints/peer.txt constraints/peer.in
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --upgrade --no-annotate --no-header \
+		--constraints constraints/airflow-$(NEWEST).txt constraints/airflow-$(NEWEST).in constraints/distributed.in \
+		| grep --invert-match --line-regexp --fixed-strings --file=constraints/airflow-$(NEWEST).txt > constraints/distributed.txt
 
 clean: ## remove the environments and all generated files
 	rm -rf .venv .venv-* .airflow dist docs/_build .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -172,23 +172,24 @@ class _Counts(dict[str, int]):
 
 
 @contextlib.contextmanager
-def sandbox_thread(*, public: bool = False) -> Iterator[SandboxControl]:
+def sandbox_thread(host: str = "127.0.0.1", *, public: bool = False) -> Iterator[SandboxControl]:
     """
     Run a sandbox in this process, on a free port.
 
+    :param host: the address on which it listens.
     :param public: whether it requires a login, like one that others can reach.
     """
     from airflow_provider_bigin.sandbox.app import create_app
     from airflow_provider_bigin.sandbox.server import listen, server
     from airflow_provider_bigin.sandbox.state import Sandbox
 
-    sock = listen("127.0.0.1", 0)
+    sock = listen(host, 0)
     account = Sandbox()
     password = account.credentials["client_secret"]
     web = server(create_app(account, public=public))
     thread = threading.Thread(target=web.run, kwargs={"sockets": [sock]}, name="sandbox", daemon=True)
     thread.start()
-    control = SandboxControl(f"http://127.0.0.1:{sock.getsockname()[1]}", password)
+    control = SandboxControl(f"http://{host}:{sock.getsockname()[1]}", password)
     try:
         _wait_until_ready(control, thread.is_alive)
         yield control

@@ -40,7 +40,7 @@ else:
     pushed_value = attrgetter("value")  # deserialized as the row is loaded
 
 #: What the tests want to know about a task instance.
-COLUMNS = ("task_id", "map_index", "state", "try_number", "max_tries", "pid")
+COLUMNS = ("task_id", "map_index", "state", "try_number", "max_tries", "pid", "hostname")
 
 
 def running_jobs() -> list[str]:
@@ -143,6 +143,13 @@ def variables() -> dict[str, str]:
     """Return all Variables."""
     with create_session() as session:
         return {variable.key: variable.get_val() for variable in session.scalars(select(Variable))}
+
+
+def delete_variables(prefix: str) -> None:
+    """Delete the Variables whose keys begin like this."""
+    with create_session() as session:
+        for variable in session.scalars(select(Variable).where(Variable.key.startswith(prefix))):
+            session.delete(variable)
 
 
 def add_connection(conn_id: str, connection: dict[str, Any]) -> None:

@@ -98,8 +98,9 @@ class AirflowServer:
         :raises TimeoutError: if they do not all run in time.
         """
         self._airflow("db migrate").wait(timeout=120)
-        with contextlib.closing(sqlite3.connect(self.home / "airflow.db")) as database:
-            database.execute("PRAGMA journal_mode=WAL")
+        if (sqlite_file := self.home / "airflow.db").exists():
+            with contextlib.closing(sqlite3.connect(sqlite_file)) as database:
+                database.execute("PRAGMA journal_mode=WAL")
         for component in (*JOBS, "api-server") if IS_AIRFLOW_3 else JOBS:
             self.start_component(component)
         self._start_agent()
@@ -222,6 +223,25 @@ class Run:
             return found if found["state"] == state else None
 
         return wait_for(f"task {task_id} of {self} is {state}", instance, timeout)
+
+    def wait_until_put_off(self, task_id: str, times: int = 1) -> None:
+        """
+        Wait until all instances of a task are rescheduled and the scheduler has noticed.
+
+        If they ran again before, which real waits of a minute or more do not do, it would take the end of the
+        last run for theirs.
+
+        :param times: how often each has been rescheduled.
+        """
+
+        def is_put_off() -> bool:
+            instances = self.tasks(task_id)
+            lines = (self.server.home / "scheduler.log").read_text().splitlines()
+            noticed = sum(self.run_id in line and "state=up_for_reschedule" in line for line in lines)
+            is_waiting = {instance["state"] for instance in instances} == {"up_for_reschedule"}
+            return is_waiting and noticed == times * len(instances)
+
+        wait_for(f"the tasks of {self} are put off", is_put_off, timeout=90)
 
     def task(self, task_id: str) -> dict[str, Any]:
         """Return a task instance as a dict: state, try_number, max_tries, pid."""

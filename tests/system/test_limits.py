@@ -23,29 +23,9 @@ def record_ids(sandbox: SandboxControl) -> list[str]:
     return sandbox.add_contacts(7)
 
 
-def wait_until_put_off(run: Run, times: int = 1) -> None:
-    """
-    Wait until all instances of the task wait for a limit and the scheduler has noticed.
-
-    If they ran again before, which real waits of a minute or more do not do, it would take the end of the
-    last run for theirs.
-
-    :param times: how often each has been rescheduled.
-    """
-
-    def is_put_off() -> bool:
-        instances = run.tasks(TASK)
-        lines = (run.server.home / "scheduler.log").read_text().splitlines()
-        noticed = sum(run.run_id in line and "state=up_for_reschedule" in line for line in lines)
-        is_waiting = {instance["state"] for instance in instances} == {"up_for_reschedule"}
-        return is_waiting and noticed == times * len(instances)
-
-    wait_for(f"the tasks of {run} are put off", is_put_off, timeout=90)
-
-
 def begin_day(run: Run, sandbox: SandboxControl, days: int) -> None:
     """Move to the next day, for Bigin and for the task that waits for it."""
-    wait_until_put_off(run, times=days)
+    run.wait_until_put_off(TASK, times=days)
     assert sandbox.mail_count() == 3 * days
     (seconds,) = run.ask("end_waits")
     assert 0 < seconds <= DAY
@@ -78,9 +58,9 @@ def test_cleared_while_it_waits(
     airflow: AirflowServer, sandbox: SandboxControl, record_ids: list[str]
 ) -> None:
     run = airflow.trigger("few_mails_a_day", record_ids=record_ids)
-    wait_until_put_off(run)
+    run.wait_until_put_off(TASK)
     run.clear(TASK)
-    wait_until_put_off(run, times=2)
+    run.wait_until_put_off(TASK, times=2)
     assert run.task(TASK)["try_number"] == 2
     assert sandbox.mail_count() == 3
 
@@ -94,7 +74,7 @@ def test_scheduler_and_worker_killed(
     airflow: AirflowServer, sandbox: SandboxControl, record_ids: list[str]
 ) -> None:
     run = airflow.trigger("few_mails_a_day", record_ids=record_ids)
-    wait_until_put_off(run)
+    run.wait_until_put_off(TASK)
     airflow.kill_component("scheduler")
     sandbox.settings(daily_mail_limit=None)
     sandbox.fault("send_mail", "slow", seconds=60)
@@ -118,7 +98,7 @@ def test_a_throttled_token_holds_no_slot(
 ) -> None:
     sandbox.throttle_tokens(DAY)
     run = airflow.trigger("throttled", record_id=record_id)
-    wait_until_put_off(run)  # all twenty, which is more than there are slots
+    run.wait_until_put_off(TASK)  # all twenty, which is more than there are slots
     assert len(run.tasks(TASK)) == 20
     assert sandbox.counts()["token"] == 1
 
