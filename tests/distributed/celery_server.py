@@ -143,6 +143,8 @@ def _configuration(home: Path, port: int) -> dict[str, str]:
         "scheduler": {
             "task_queued_timeout": QUEUE_TIMEOUT,
             "task_queued_timeout_check_interval": 5,
+            # After that many, the scheduler fails a task without a retry.
+            "num_stuck_in_queued_retries": 100,
             "orphaned_tasks_check_interval": 15,
             "scheduler_health_check_threshold": 15,
         },
