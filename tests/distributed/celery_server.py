@@ -51,7 +51,7 @@ class CeleryServer(AirflowServer):
 
     def _host(self, name: str, number: int, uid: int) -> Host:
         home = self.home / name
-        options = ["--concurrency", "8", "--skip-serve-logs", "--without-gossip", "--without-mingle"]
+        options = ["--concurrency", "6", "--skip-serve-logs", "--without-gossip", "--without-mingle"]
         return Host(
             name,
             number,

@@ -49,7 +49,7 @@ def test_hosts_killed_at_random_moments(
         host.kill()
         host.start()
     for campaign in campaigns:
-        count(campaign.outcome(timeout=400))
+        count(campaign.outcome(timeout=700))
     tasks = sum(len(campaign.single) + len(campaign.bulk) for campaign in campaigns)
     assert sum(campaign.tries() for campaign in campaigns) > tasks
 
@@ -67,7 +67,7 @@ def test_hosts_frozen_at_random_moments(
         host.freeze()
         time.sleep(random.uniform(HEARTBEAT_TIMEOUT, 2 * HEARTBEAT_TIMEOUT))
         host.thaw()
-    count(campaign.outcome(timeout=400))
+    count(campaign.outcome(timeout=700))
 
 
 @pytest.mark.parametrize("call", ["from_addresses", "send_mail"], ids=["before it sends", "as it sends"])

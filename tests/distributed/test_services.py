@@ -53,7 +53,7 @@ def test_services_restarted_in_the_middle(
         arrived = sandbox.mail_count()
         wait_for("mails arrive", lambda: sandbox.mail_count() > arrived, timeout=120)  # noqa: B023
         restart(airflow)
-    count(campaign.outcome(timeout=400))
+    count(campaign.outcome(timeout=700))
 
 
 def test_messages_of_celery_delivered_twice(
