@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -93,8 +94,12 @@ def test_frozen_host_wakes_after_the_retry(
 def host_that_asks(airflow: CeleryServer, sandbox: SandboxControl, run: Run) -> Host:
     """Wait until a task has asked Bigin for what is answered late, and return its host."""
     wait_for("the task asks Bigin", lambda: not sandbox.faults(), timeout=90)
-    hostname = run.task(TASK)["hostname"]
-    return next(host for host in airflow.hosts if host.name == hostname)
+    return host_of(airflow, run.task(TASK))
+
+
+def host_of(airflow: CeleryServer, task: dict[str, Any]) -> Host:
+    """Return the host on which a task runs."""
+    return next(host for host in airflow.hosts if host.name == task["hostname"])
 
 
 def test_supervisor_killed_alone(
@@ -109,3 +114,21 @@ def test_supervisor_killed_alone(
     wait_for("the orphan ends", lambda: not host.task_processes(), timeout=60)
     count(Outcome.of({record_id: run.task(TASK)["state"]}, sandbox.mail_counts()))
     assert sandbox.mails(record_id)[0]["message_id"] == run.xcom(TASK)
+
+
+def test_a_task_that_dies_with_its_host_is_told_once(
+    airflow: CeleryServer, sandbox: SandboxControl, record_id: str
+) -> None:
+    """Airflow 3 calls its callback twice."""
+    run = airflow.trigger("losing_its_task", record_id=record_id)
+    host = host_of(airflow, run.wait_for_task("wait", "running"))
+    host.kill()
+    host.start()
+    assert run.wait(timeout=240) == "failed"
+
+    def subjects() -> list[str]:
+        return sorted(mail["subject"] for mail in sandbox.mails())
+
+    of_dag = "[Airflow] losing_its_task: failed"
+    wait_for("the DAG tells it", lambda: of_dag in subjects(), timeout=120)
+    assert subjects() == ["[Airflow] losing_its_task.wait: failed", of_dag]
