@@ -34,10 +34,16 @@ def _first(name: str, *modules: str) -> Any:
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseHook, BaseNotifier, BaseOperator, BaseSensorOperator, PokeReturnValue
-    from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException, AirflowTaskTimeout
+    from airflow.sdk.exceptions import (
+        AirflowException,
+        AirflowFailException,
+        AirflowRescheduleException,
+        AirflowTaskTimeout,
+    )
 else:
     #: Where to find each name, newest Airflow first.
     _MODULES = {
+        "AirflowException": ("airflow.sdk.exceptions", "airflow.exceptions"),
         "AirflowFailException": ("airflow.sdk.exceptions", "airflow.exceptions"),
         "AirflowRescheduleException": ("airflow.sdk.exceptions", "airflow.exceptions"),
         "AirflowTaskTimeout": ("airflow.sdk.exceptions", "airflow.exceptions"),
@@ -56,6 +62,7 @@ else:
 
 
 __all__ = [
+    "AirflowException",
     "AirflowFailException",
     "AirflowRescheduleException",
     "AirflowTaskTimeout",

@@ -7,7 +7,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any, NoReturn
 
 from airflow_provider_bigin.api.errors import BiginConfigurationError, BiginStaleAttemptError
@@ -182,7 +182,23 @@ def _ensure_wanted_by_airflow_2(task_instance: Any) -> None:
         return
     if row and row.state not in FINISHED:
         _end_process()
-    raise BiginStaleAttemptError(GIVEN_UP)
+    raise _stale_attempt_error()(GIVEN_UP)
+
+
+@cache
+def _stale_attempt_error() -> type[BiginStaleAttemptError]:
+    """
+    Return the error as one of Airflow's own.
+
+    Airflow 2 writes the failure of a try over the state of a task that is finished, unless it fails with an
+    ``AirflowException`` (``TaskInstance._run_raw_task``).
+    """
+    from airflow_provider_bigin.version_compat import AirflowException
+
+    class StaleAttemptError(BiginStaleAttemptError, AirflowException):
+        """Airflow has given up on this try."""
+
+    return StaleAttemptError
 
 
 def _end_process() -> NoReturn:

@@ -341,7 +341,7 @@ def test_nobody_waits_behind_a_frozen_process_for_longer_than_a_request_takes(
     monkeypatch.setattr("airflow_provider_bigin.api.access_token.SPREAD", 0.1)
     begun = time.monotonic()
     assert process(timeout=0.3).get().value
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 10  # and not the usual 15 s
     assert caplog.text.count("No longer waiting") == 1
     assert sandbox.counts()["token"] == 2
 
@@ -427,7 +427,7 @@ def test_who_asks_a_server_that_trickles_lets_go_of_the_lock_in_time(process, sa
     with pytest.raises(errors.BiginConnectionError):
         one.get()
     with cache.lock(one._name):
-        assert time.monotonic() - begun < 1
+        assert time.monotonic() - begun < 10  # to the last byte, it takes longer
 
 
 def make_unreadable(cache):
