@@ -15,7 +15,7 @@ from pathlib import Path
 import redis
 from cryptography.fernet import Fernet
 
-from tests.distributed.namespaces import SERVER_ADDRESS, Host, as_user
+from tests.distributed.namespaces import SERVER_ADDRESS, Host, as_user, has_user_namespaces
 from tests.system.airflow_server import AirflowServer, wait_for
 
 #: Debian does not put PostgreSQL's own programs on the path.
@@ -24,7 +24,7 @@ POSTGRES_PATH = os.pathsep.join(
 )
 POSTGRES_PORT = 5432
 REDIS_PORT = 6379
-#: The uid of each host's worker: Celery refuses to run as root.
+#: The uid of each host's worker.
 HOST_USERS = {"host-a": 50001, "host-b": 50002}
 #: Seconds after which Redis delivers the message of a task that has not ended once more.
 VISIBILITY_TIMEOUT = 60
@@ -51,11 +51,13 @@ class CeleryServer(AirflowServer):
 
     def _host(self, name: str, number: int, uid: int) -> Host:
         home = self.home / name
+        # Root may be the only one who can read the interpreter.
+        user = as_user(uid) if has_user_namespaces() else []
         options = ["--concurrency", "6", "--skip-serve-logs", "--without-gossip", "--without-mingle"]
         return Host(
             name,
             number,
-            [*as_user(uid), sys.executable, "-m", "airflow", "celery", "worker", *options],
+            [*user, sys.executable, "-m", "airflow", "celery", "worker", *options],
             {**self.environment, "AIRFLOW_HOME": str(home), "HOME": str(home), "USER": name},
             self.home / f"{name}.log",
         )
@@ -71,7 +73,9 @@ class CeleryServer(AirflowServer):
     def start_postgres(self) -> None:
         """Start PostgreSQL, after it has made its files if there are none."""
         data = Path("/tmp/postgres")
-        user = as_user(pwd.getpwnam("postgres").pw_uid)  # it refuses to run as root or as a stranger
+        # It refuses to run as root, or as somebody unknown.
+        uid = pwd.getpwnam("postgres").pw_uid
+        user = as_user(uid) if has_user_namespaces() else ["setpriv", f"--reuid={uid}", "--clear-groups"]
         environment = {**os.environ, "PATH": POSTGRES_PATH}
         if not data.exists():
             initdb = [*user, "initdb", "--pgdata", data, "--username=airflow", "--auth=trust", "--no-sync"]
@@ -151,9 +155,12 @@ def _configuration(home: Path, port: int) -> dict[str, str]:
         },
     }
     return {
-        f"AIRFLOW__{section}__{option}".upper(): str(value)
-        for section, values in options.items()
-        for option, value in values.items()
+        "C_FORCE_ROOT": "1",  # Celery would refuse to run as root
+        **{
+            f"AIRFLOW__{section}__{option}".upper(): str(value)
+            for section, values in options.items()
+            for option, value in values.items()
+        },
     }
 
 
