@@ -26,8 +26,9 @@ POSTGRES_PORT = 5432
 REDIS_PORT = 6379
 #: The uid of each host's worker.
 HOST_USERS = {"host-a": 50001, "host-b": 50002}
-#: Seconds after which Redis delivers the message of a task that has not ended once more.
-VISIBILITY_TIMEOUT = 60
+#: Seconds after which Redis delivers the message of a task that has not ended once more: longer than a retry
+#: looks for a mail.
+VISIBILITY_TIMEOUT = 120
 #: Seconds after which the scheduler no longer waits for a worker to take a task.
 QUEUE_TIMEOUT = 30
 
