@@ -48,7 +48,6 @@ from airflow_provider_bigin.delivery.limiter import ConcurrencyLimiter
 from airflow_provider_bigin.delivery.limits import lasts
 from airflow_provider_bigin.delivery.lookup import (
     CLOCK_SKEW,
-    SETTLING,
     Absent,
     Found,
     InDoubt,
@@ -163,7 +162,6 @@ class Delivery:
             ThreadPoolExecutor(max_concurrency, name) if len(batch) > 1 else None
             for name in ("prepare", "send")
         )
-        self._started_at = client.clock.time()
         self._go = recall(attempt)
         self._digests = Digests(self._go.salt)
         self._journal = Journal(attempt, self._go, client.clock, self._new_window)
@@ -420,11 +418,8 @@ class Delivery:
             self._note_limit(failure)
             self._finish(position, Outcome("failed", self._batch.record(position), error=failure))
             return None
-        since = self._attempt.run_start
-        window = (
-            since - CLOCK_SKEW if since else 0.0,
-            self._started_at + LEASE + self._client.timeout + SETTLING + CLOCK_SKEW,
-        )
+        since, (_, until) = self._attempt.run_start, self._new_window()
+        window = (since - CLOCK_SKEW if since else 0.0, until)
         markers, old_markers = self._markers(self._items[position].name)
         return suspect_of(self._client.outgoing(draft.mail), record, window, self._digests)._replace(
             markers=markers,

@@ -111,6 +111,17 @@ def test_state_that_is_deleted_between_two_tries_below_airflow_3_3_is_an_unknown
         assert sandbox.mail_count() == 2
 
 
+def test_a_retry_waits_no_longer_if_the_first_try_died_before_it_stored_anything(
+    make_instance, sandbox, clock, store
+):
+    instance = make_instance()
+    instance.retry()
+    begun = clock.time()
+    instance.run()
+    assert sandbox.mail_count() == 1
+    assert clock.time() - begun < 120
+
+
 def test_a_row_whose_lost_mail_was_found_is_still_recognized_when_it_is_edited(
     make_bulk_instance, make_bulk_task, sandbox, clock, store, monkeypatch
 ):
