@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from tests.distributed.celery_server import CeleryServer
 from tests.distributed.namespaces import SERVER_ADDRESS, make_network
 from tests.distributed.outcome import Outcome
 from tests.sandbox_control import SandboxControl, sandbox_thread
+from tests.system.conftest import pytest_runtest_makereport, record_id  # noqa: F401
 
 #: Seconds for a whole request to Bigin. A retry waits that long, and 75 s, for a mail to turn up.
 REQUEST_TIMEOUT = 5
@@ -44,13 +45,8 @@ def airflow(running_sandbox: SandboxControl) -> Iterator[CeleryServer]:
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir(parents=True)
     server = CeleryServer(home, environment)
-    try:
-        server.start()
+    with server.running():
         yield server
-    except Exception as error:
-        pytest.fail(f"Airflow does not start: {error}\n{server.log_tails()}")
-    finally:
-        server.stop()
 
 
 @pytest.fixture
@@ -58,13 +54,6 @@ def sandbox(sandbox: SandboxControl, airflow: CeleryServer) -> SandboxControl:
     """Return a freshly reset sandbox, and delete Airflow's access token, which it does not know."""
     airflow.ask("delete_variables", prefix="airflow_provider_bigin_access_token")
     return sandbox
-
-
-@pytest.fixture
-def record_id(sandbox: SandboxControl) -> str:
-    """Return the id of a new contact for each test."""
-    (record_id,) = sandbox.add_contacts(1)
-    return record_id
 
 
 @pytest.fixture
@@ -76,15 +65,6 @@ def count() -> Callable[[Outcome], None]:
         assert outcome.is_flawless, str(outcome)
 
     return count
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Show Airflow's logs if a test fails."""
-    report = yield
-    if report.failed and (server := getattr(item, "funcargs", {}).get("airflow")):
-        report.sections.append(("Airflow", server.log_tails()))
-    return report
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

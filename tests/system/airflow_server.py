@@ -11,13 +11,14 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 import psutil
+import pytest
 
 HERE = Path(__file__).parent
 AIRFLOW_VERSION = tuple(int(part) for part in version("apache-airflow").split(".")[:2])
@@ -89,6 +90,17 @@ class AirflowServer:
         self.environment = {**os.environ, **_configuration(home, self.port), **environment}
         self.components: dict[str, subprocess.Popen[bytes]] = {}
         self.runs: list[Run] = []
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """Run this Airflow for the tests; if it does not start, they fail with its logs."""
+        try:
+            self.start()
+            yield
+        except Exception as error:
+            pytest.fail(f"Airflow does not start: {error}\n{self.log_tails()}")
+        finally:
+            self.stop()
 
     def start(self) -> None:
         """

@@ -36,13 +36,8 @@ def airflow(
         "AIRFLOW__EMAIL__EMAIL_BACKEND": "airflow_provider_bigin.utils.emailer.send_email",
     }
     server = AirflowServer(tmp_path_factory.mktemp("airflow"), environment)
-    try:
-        server.start()
+    with server.running():
         yield server
-    except Exception as error:
-        pytest.fail(f"Airflow does not start: {error}\n{server.log_tails()}")
-    finally:
-        server.stop()
 
 
 @pytest.fixture
