@@ -10,6 +10,8 @@ UV := 0.13.9
 VENV := .venv$(if $(filter-out $(NEWEST),$(AIRFLOW)),-$(AIRFLOW))$(if $(PYTHON),-python$(patsubst python%,%,$(notdir $(PYTHON))))
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# Another Celery, if this Airflow needs it.
+CELERY := $(wildcard constraints/distributed-$(AIRFLOW).txt)
 # Zoho's SDK and the sandbox, without Airflow.
 PEER := .venv-peer
 
@@ -92,9 +94,10 @@ $(READY): pyproject.toml constraints/airflow-$(AIRFLOW).txt | $(BIN)/uv
 	@$(BIN)/uv pip check --quiet --python $(BIN)/python
 	@touch $@
 
-$(VENV)/.distributed: $(READY) constraints/distributed.txt
+$(VENV)/.distributed: constraints/distributed.txt $(CELERY) $(READY)
 	@echo "Installing Celery and its clients into $(VENV)"
-	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --no-deps --requirement constraints/distributed.txt
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --no-deps --requirement $< \
+		$(addprefix --overrides ,$(CELERY))
 	@$(BIN)/uv pip check --quiet --python $(BIN)/python
 	@touch $@
 
