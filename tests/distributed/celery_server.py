@@ -131,7 +131,8 @@ def _configuration(home: Path, port: int) -> dict[str, str]:
     options: dict[str, dict[str, object]] = {
         "core": {
             "executor": "CeleryExecutor",
-            "parallelism": 12,
+            # More than the workers can run: tasks that died with a host count until Celery forgets them.
+            "parallelism": 64,
             "execution_api_server_url": f"http://{SERVER_ADDRESS}:{port}/execution/",
             "fernet_key": Fernet.generate_key().decode(),
             # The default asks a name server, which these hosts do not have.
