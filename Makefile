@@ -54,7 +54,7 @@ test-unit: $(READY) ## run only the unit and sandbox tests (AIRFLOW=3.0 PYTHON=3
 test-system: $(READY) ## run the tests that need a running scheduler and triggerer
 	$(BIN)/python -m pytest tests/system
 
-test-distributed: $(VENV)/.distributed ## run the tests that need Celery and several hosts (10 minutes)
+test-distributed: $(VENV)/.distributed ## run the tests that need Celery and several hosts (13 minutes)
 	$(BIN)/python -m tests.distributed
 
 test-peer: $(PEER)/.ready ## run Zoho's own SDK against the sandbox
