@@ -77,3 +77,21 @@ def hook(
 
     monkeypatch.setenv("AIRFLOW__BIGIN__TOKEN_CACHE", "none")
     return BiginHook(connect(sandbox))
+
+
+@pytest.fixture
+def variables(monkeypatch, tmp_path):
+    """Create a database with only Airflow's table of Variables, and return both."""
+    from airflow import settings
+    from airflow.models import Variable, import_all_models
+    from sqlalchemy import create_engine
+    from sqlalchemy.orm import configure_mappers, sessionmaker
+
+    import_all_models()
+    configure_mappers()  # here, because it triggers a deprecation warning on some Airflow versions
+    engine = create_engine(f"sqlite:///{tmp_path / 'airflow.db'}")
+    table = Variable.__table__
+    referred = [key.column.table for key in table.foreign_keys]
+    table.metadata.create_all(engine, tables=[table, *referred])
+    monkeypatch.setattr(settings, "Session", sessionmaker(engine))
+    return table, engine

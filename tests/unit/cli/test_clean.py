@@ -4,10 +4,7 @@ import io
 import time
 
 import pytest
-from airflow import settings
-from airflow.models import Variable, import_all_models
-from sqlalchemy import create_engine, select
-from sqlalchemy.orm import configure_mappers, sessionmaker
+from sqlalchemy import select
 
 from airflow_provider_bigin.delivery.state import Head, as_json
 from airflow_provider_bigin.delivery.store import VariableStore
@@ -17,17 +14,15 @@ DAY = 86400
 
 
 @pytest.fixture(autouse=True)
-def database(monkeypatch, tmp_path):
-    """Create a database with only the table of Variables, and return a function that lists their keys."""
-    import_all_models()
-    configure_mappers()  # here, because it triggers a deprecation warning on some Airflow versions
-    engine = create_engine(f"sqlite:///{tmp_path / 'airflow.db'}")
-    table = Variable.__table__
-    referred = [key.column.table for key in table.foreign_keys]
-    table.metadata.create_all(engine, tables=[table, *referred])
-    session = sessionmaker(engine)
-    monkeypatch.setattr(settings, "Session", session)
-    return lambda: set(session().scalars(select(Variable.key)))
+def database(variables):
+    """Return a function that lists the keys of all Variables."""
+    table, engine = variables
+
+    def keys():
+        with engine.connect() as connection:
+            return set(connection.scalars(select(table.c.key)))
+
+    return keys
 
 
 @pytest.fixture

@@ -4,11 +4,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from airflow import settings
 from airflow.configuration import AIRFLOW_HOME
-from airflow.models import Variable, import_all_models
-from sqlalchemy import create_engine
-from sqlalchemy.orm import configure_mappers, sessionmaker
 
 from airflow_provider_bigin.api.errors import BiginConfigurationError
 from airflow_provider_bigin.api.token_cache import FileTokenCache, MemoryTokenCache
@@ -84,19 +80,6 @@ def test_airflow_hides_the_token_but_not_the_claim(monkeypatch):
 
 
 # ---- the lock across machines, in a real Airflow database ----
-
-
-@pytest.fixture
-def variables(monkeypatch, tmp_path):
-    """Create a database with only the table of Variables, and return both."""
-    import_all_models()
-    configure_mappers()  # here, because it triggers a deprecation warning on some Airflow versions
-    engine = create_engine(f"sqlite:///{tmp_path / 'airflow.db'}")
-    table = Variable.__table__
-    referred = [key.column.table for key in table.foreign_keys]
-    table.metadata.create_all(engine, tables=[table, *referred])
-    monkeypatch.setattr(settings, "Session", sessionmaker(engine))
-    return table, engine
 
 
 @pytest.fixture
