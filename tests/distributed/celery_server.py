@@ -5,18 +5,16 @@ from __future__ import annotations
 import os
 import pwd
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Mapping
-from contextlib import closing
 from pathlib import Path
 
 import redis
 from cryptography.fernet import Fernet
 
 from tests.distributed.namespaces import SERVER_ADDRESS, Host, as_user, has_user_namespaces
-from tests.system.airflow_server import AirflowServer, wait_for
+from tests.system.airflow_server import AirflowServer, listens, wait_for
 
 #: Debian does not put PostgreSQL's own programs on the path.
 POSTGRES_PATH = os.pathsep.join(
@@ -107,7 +105,7 @@ class CeleryServer(AirflowServer):
                 stdout=log,
                 stderr=log,
             )
-        wait_for(f"{name} runs", lambda: _listens(port), timeout=60)
+        wait_for(f"{name} runs", lambda: listens(port, SERVER_ADDRESS), timeout=60)
 
     def kill_service(self, name: str) -> None:
         """Stop PostgreSQL or Redis at once, as in a crash."""
@@ -164,8 +162,3 @@ def _configuration(home: Path, port: int) -> dict[str, str]:
             for option, value in values.items()
         },
     }
-
-
-def _listens(port: int) -> bool:
-    with closing(socket.socket()) as client:
-        return client.connect_ex((SERVER_ADDRESS, port)) == 0

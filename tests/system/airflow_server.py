@@ -51,10 +51,10 @@ def wait_for(what: str, attempt: Callable[[], T | None], timeout: float) -> T:
     return result
 
 
-def listens(port: int) -> bool:
-    """Return whether a server on this machine accepts connections."""
+def listens(port: int, address: str = "127.0.0.1") -> bool:
+    """Return whether a server accepts connections, by default one on this machine's loopback address."""
     with socket.socket() as client:
-        return client.connect_ex(("127.0.0.1", port)) == 0
+        return client.connect_ex((address, port)) == 0
 
 
 def processes_of(home: Path) -> list[psutil.Process]:
